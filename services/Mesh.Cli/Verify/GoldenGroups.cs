@@ -1,0 +1,17 @@
+using System.Collections.Frozen;
+
+namespace Mesh.Cli.Verify;
+
+/// <summary>The groups that this build can compute.</summary>
+public static class GoldenGroups
+{
+    /// <summary>Every group, in the order in which they are best run (small ones first).</summary>
+    public static IReadOnlyList<IGoldenGroup> All { get; } =
+    [
+    ];
+
+    private static readonly FrozenDictionary<string, IGoldenGroup> ByName = All.ToFrozenDictionary(g => g.Name, StringComparer.Ordinal);
+
+    /// <summary>The group of that name, or null.</summary>
+    public static IGoldenGroup? Find(string name) => ByName.GetValueOrDefault(name);
+}
