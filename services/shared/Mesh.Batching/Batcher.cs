@@ -1,0 +1,270 @@
+namespace Mesh.Batching;
+
+/// <summary>
+/// The queue before one device. Items wait until the device is free; only then a batch is formed, of the oldest item that is still
+/// wanted and of those behind it that have its key. One thread runs all batches; callers go on elsewhere.
+/// </summary>
+/// <typeparam name="TKey">What items must have in common to share a batch.</typeparam>
+/// <typeparam name="TItem">The work.</typeparam>
+/// <typeparam name="TResult">What the device makes of one item.</typeparam>
+public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
+    where TKey : IEquatable<TKey>
+{
+    /// <summary>Runs one batch on the device's thread; returns one result an item, in order.</summary>
+    /// <param name="key">What the items have in common.</param>
+    /// <param name="items">At least one, at most <see cref="BatcherOptions.MaxBatch"/>.</param>
+    /// <param name="unwanted">Cancelled once nobody wants any item of the batch: stop where that is safe.</param>
+    public delegate IReadOnlyList<TResult> Process(TKey key, IReadOnlyList<TItem> items, CancellationToken unwanted);
+
+    private static readonly TimeSpan LeastRetry = TimeSpan.FromMilliseconds(10);
+
+    private readonly BatcherOptions _options;
+    private readonly Process _process;
+    private readonly TimeProvider _time;
+    private readonly Lock _gate = new();
+    private readonly LinkedList<Pending<TKey, TItem, TResult>> _waiting = [];
+    private readonly SemaphoreSlim _arrived = new(0);
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly CancellationTokenSource _abandon = new();
+    private Counters _counters;
+    private bool _draining;
+    private bool _disposed;
+
+    /// <param name="options">Limits.</param>
+    /// <param name="process">What runs a batch; called on one thread only.</param>
+    /// <param name="name">The thread's name.</param>
+    /// <param name="time">The clock; the system's where null.</param>
+    /// <exception cref="ArgumentOutOfRangeException">An option is out of its range.</exception>
+    public Batcher(BatcherOptions options, Process process, string name, TimeProvider? time = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(process);
+        options.Validate();
+        _options = options;
+        _process = process;
+        _time = time ?? TimeProvider.System;
+        new Thread(RunAll) { IsBackground = true, Name = name }.Start();
+    }
+
+    /// <summary>What batches have cost so far.</summary>
+    public BatchCosts Costs { get; } = new();
+
+    /// <summary>The counters, read at one moment.</summary>
+    public BatcherStatistics Statistics
+    {
+        get
+        {
+            lock (_gate)
+            {
+                var c = _counters;
+                return new(_waiting.Count, c.Running, c.Completed, c.Failed, c.Cancelled, c.Expired, c.Refused, c.Batches, c.Busy, c.Wasted);
+            }
+        }
+    }
+
+    /// <summary>Queues an item, or refuses it at once.</summary>
+    /// <param name="key">What it must share with the others of its batch.</param>
+    /// <param name="item">The work.</param>
+    /// <param name="deadline">When the result is of no use any more; null where it always is.</param>
+    /// <param name="cancel">Ends the returned task at once; an item that still waits is then never run.</param>
+    /// <exception cref="QueueFullException"><see cref="BatcherOptions.MaxQueue"/> items wait already.</exception>
+    /// <exception cref="DrainingException">The batcher is being disposed.</exception>
+    /// <exception cref="ExpiredException">The deadline passed before the item's batch was formed (by the returned task).</exception>
+    public Task<BatchResult<TResult>> SubmitAsync(TKey key, TItem item, DateTimeOffset? deadline, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        var pending = new Pending<TKey, TItem, TResult>(key, item, _time.GetTimestamp(), deadline, cancel);
+        LinkedListNode<Pending<TKey, TItem, TResult>> node;
+        lock (_gate)
+        {
+            if (_draining) throw new DrainingException();
+            if (_waiting.Count >= _options.MaxQueue)
+            {
+                _counters.Refused++;
+                throw new QueueFullException(_waiting.Count, RetryAfter());
+            }
+            node = _waiting.AddLast(pending);
+        }
+        pending.ObserveCancel(() => OnCancelled(node));
+        _arrived.Release();
+        return pending.Result;
+    }
+
+    /// <summary>Takes nothing new, finishes what waits, and returns when the device's thread has ended.</summary>
+    /// <param name="abandon">Cancelling it fails what still waits with <see cref="DrainingException"/> and tells the running batch to stop.</param>
+    public async Task DrainAsync(CancellationToken abandon)
+    {
+        lock (_gate) _draining = true;
+        _arrived.Release();
+        using var registration = abandon.UnsafeRegister(static x => ((CancellationTokenSource)x!).Cancel(), _abandon);
+        await _stopped.Task.ConfigureAwait(false);
+    }
+
+    /// <summary>Abandons what waits, lets the running batch end, and stops the device's thread.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, true)) return;
+        await DrainAsync(new CancellationToken(canceled: true)).ConfigureAwait(false);
+        _arrived.Dispose();
+        _abandon.Dispose();
+    }
+
+    private TimeSpan RetryAfter()
+    {
+        var batches = (_waiting.Count + _options.MaxBatch - 1) / _options.MaxBatch;
+        var each = Costs.Estimate(_options.MaxBatch) ?? LeastRetry;
+        return each * batches is var all && all > LeastRetry ? all : LeastRetry;
+    }
+
+    private void OnCancelled(LinkedListNode<Pending<TKey, TItem, TResult>> node)
+    {
+        lock (_gate)
+        {
+            _counters.Cancelled++;
+            if (node.List is not null) _waiting.Remove(node);
+            else if (_counters.Batch is { } batch && batch.All(x => !x.IsWanted)) _counters.Unwanted?.Cancel();
+        }
+    }
+
+    private void RunAll()
+    {
+        while (true)
+        {
+            _arrived.Wait();
+            if (FormBatch() is { } batch) Run(batch);
+            lock (_gate)
+            {
+                if (_draining && _waiting.Count == 0) break;
+            }
+        }
+        _stopped.SetResult();
+    }
+
+    /// <summary>The oldest wanted item and those that fit it, or null where nobody wants anything.</summary>
+    private List<Pending<TKey, TItem, TResult>>? FormBatch()
+    {
+        WaitForMore();
+        List<Pending<TKey, TItem, TResult>> left = [], batch = [];
+        bool abandoned;
+        lock (_gate)
+        {
+            abandoned = _abandon.IsCancellationRequested;
+            var now = _time.GetUtcNow();
+            for (var node = _waiting.First; node is not null && batch.Count < _options.MaxBatch;)
+            {
+                var (next, pending) = (node.Next, node.Value);
+                var late = pending.Deadline <= now;
+                if (abandoned || late || batch.Count == 0 || pending.Key.Equals(batch[0].Key))
+                {
+                    _waiting.Remove(node);
+                    if (pending.IsWanted) (abandoned || late ? left : batch).Add(pending);
+                }
+                node = next;
+            }
+            if (batch.Count > 0) _counters.Start(batch);
+            if (_waiting.Count > 0) _arrived.Release();
+        }
+        foreach (var pending in left)
+        {
+            var closed = pending.TrySetException(abandoned ? new DrainingException() : new ExpiredException(_time.GetElapsedTime(pending.Submitted)));
+            lock (_gate) _counters.Leave(closed, abandoned);
+        }
+        return batch.Count > 0 ? batch : null;
+    }
+
+    /// <summary>Gives a batch that is not full its <see cref="BatcherOptions.MaxDelay"/>.</summary>
+    private void WaitForMore()
+    {
+        if (_options.MaxDelay == TimeSpan.Zero) return;
+        using var over = new CancellationTokenSource(_options.MaxDelay, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, _abandon.Token);
+        try
+        {
+            while (true)
+            {
+                lock (_gate)
+                {
+                    if (_draining || _waiting.Count == 0 || _waiting.Count >= _options.MaxBatch) return;
+                }
+                _arrived.Wait(either.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The delay is over: what there is goes.
+        }
+    }
+
+    private void Run(List<Pending<TKey, TItem, TResult>> batch)
+    {
+        var started = _time.GetTimestamp();
+        using var unwanted = CancellationTokenSource.CreateLinkedTokenSource(_abandon.Token);
+        lock (_gate) _counters.Unwanted = unwanted;
+        IReadOnlyList<TResult>? results = null;
+        Exception? fault = null;
+        try
+        {
+            results = _process(batch[0].Key, [.. batch.Select(x => x.Item)], unwanted.Token);
+            if (results.Count != batch.Count) fault = new InvalidOperationException($"A batch of {batch.Count} gave {results.Count} results.");
+        }
+#pragma warning disable CA1031 // Whatever the batch threw is its callers', not the device thread's, which must go on.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            fault = e;
+        }
+        var elapsed = _time.GetElapsedTime(started);
+        var wasted = batch.Count(x => !x.IsWanted);
+        lock (_gate) _counters.End(elapsed, elapsed * wasted / batch.Count);
+        if (fault is null) Costs.Add(batch.Count, elapsed);
+        Complete(batch, results, fault, started, elapsed);
+    }
+
+    private void Complete(List<Pending<TKey, TItem, TResult>> batch, IReadOnlyList<TResult>? results, Exception? fault, long started, TimeSpan elapsed)
+    {
+        for (var i = 0; i < batch.Count; i++)
+        {
+            var closed = fault is null
+                ? batch[i].TrySetResult(new(results![i], _time.GetElapsedTime(batch[i].Submitted, started), elapsed, batch.Count))
+                : batch[i].TrySetException(fault);
+            if (!closed) continue;
+            lock (_gate)
+            {
+                if (fault is null) _counters.Completed++;
+                else _counters.Failed++;
+            }
+        }
+    }
+
+    private struct Counters
+    {
+        public int Running;
+        public long Completed, Failed, Cancelled, Expired, Refused, Batches;
+        public TimeSpan Busy, Wasted;
+        public List<Pending<TKey, TItem, TResult>>? Batch;
+        public CancellationTokenSource? Unwanted;
+
+        public void Start(List<Pending<TKey, TItem, TResult>> batch)
+        {
+            Batch = batch;
+            Running = batch.Count;
+        }
+
+        public void Leave(bool closed, bool abandoned)
+        {
+            if (!closed) return;
+            if (abandoned) Failed++;
+            else Expired++;
+        }
+
+        public void End(TimeSpan elapsed, TimeSpan wasted)
+        {
+            Batch = null;
+            Unwanted = null;
+            Running = 0;
+            Batches++;
+            Busy += elapsed;
+            Wasted += wasted;
+        }
+    }
+}
