@@ -1,0 +1,28 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
+
+namespace TorchSharp;
+
+/// <summary>Loads libmesh_torch.so, which lies beside the assembly, after telling libtorch's BLAS which processor it runs on.</summary>
+internal static partial class NativeLoader
+{
+    private static readonly Lazy<nint> Handle = new(Load);
+
+    internal static void Register() =>
+        NativeLibrary.SetDllImportResolver(typeof(NativeLoader).Assembly, (name, _, _) => name == "mesh_torch" ? Handle.Value : 0);
+
+    private static nint Load()
+    {
+        // OpenBLAS 0.3.21 does not know newer Intel cores and falls back to kernels of 2004, a quarter as fast.
+        // It reads the variable from the C environment while it is being loaded; a value that the user has set stays.
+        if (OperatingSystem.IsLinux() && Avx512F.IsSupported) _ = SetVariable("OPENBLAS_CORETYPE", "SkylakeX", 0);
+
+        var beside = Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location);
+        var folder = string.IsNullOrEmpty(beside) ? AppContext.BaseDirectory : beside;
+        return NativeLibrary.Load(Path.Combine(folder, "libmesh_torch.so"));
+    }
+
+    [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int SetVariable(string name, string value, int overwrite);
+}
