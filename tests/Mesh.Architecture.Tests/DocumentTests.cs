@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Mesh.Testing;
 
 namespace Mesh.Architecture.Tests;
 
@@ -27,7 +28,7 @@ public sealed partial class DocumentTests
             .Where(x => !map.Contains(x, StringComparison.Ordinal)).ShouldBeEmpty();
     }
 
-    private static bool Exists(string relative) => Path.Exists(Path.Combine(Tree.Root, relative));
+    private static bool Exists(string relative) => Path.Exists(Repository.PathOf(relative));
 
     [GeneratedRegex("`([^`\n]+)`")]
     private static partial Regex Code();
