@@ -6,7 +6,7 @@ namespace Mesh.Architecture.Tests;
 /// <summary>The maps tell the truth: what they name exists.</summary>
 public sealed partial class DocumentTests
 {
-    public static TheoryData<string> Maps { get; } = ["README.md", "services/README.md", "protos/README.md"];
+    public static TheoryData<string> Maps { get; } = ["README.md", "services/README.md"];
 
     [Theory]
     [MemberData(nameof(Maps))]

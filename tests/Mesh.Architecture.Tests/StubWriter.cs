@@ -111,9 +111,13 @@ internal sealed class StubWriter(IReadOnlyList<ListedType> types, IReadOnlyDicti
         "interface" => "",
         _ when member.IsStatic => "public static ",
         "struct" => "public ",
-        _ when member.Name == "Dispose" && member.Parameters is ["bool disposing"] => "protected virtual ",
+        _ when IsProtected(member) => "protected virtual ",
         _ => "public virtual ",
     };
+
+    /// <summary>The lists do not tell who may call; these are what our own code overrides.</summary>
+    private static bool IsProtected(ListedMember member) => member.Name is "NewInstance" || member.Name.EndsWith("Core", StringComparison.Ordinal)
+        || (member.Name == "Dispose" && member.Parameters is ["bool disposing"]);
 
     private string Property(ListedType type, ListedMember member)
     {
