@@ -63,7 +63,7 @@ public sealed class ChildProgram : IAsyncDisposable
         }
     }
 
-    /// <summary>Runs a program to its end and returns what it wrote to standard output.</summary>
+    /// <summary>Runs a program to its end, for five minutes at most, and returns what it wrote to standard output.</summary>
     /// <inheritdoc cref="Start" path="/param"/>
     /// <exception cref="InvalidOperationException">It ended with another code than 0; the message holds its standard error.</exception>
     public static async Task<IReadOnlyList<string>> RunAsync(
@@ -71,7 +71,8 @@ public sealed class ChildProgram : IAsyncDisposable
     {
         await using var program = Start(file, arguments, folder, environment);
         var lines = new List<string>();
-        await foreach (var line in program.ReadLinesAsync().ConfigureAwait(false))
+        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(5));
+        await foreach (var line in program.ReadLinesAsync(limit.Token).ConfigureAwait(false))
             lines.Add(line);
         var code = await program.WaitForExitAsync().ConfigureAwait(false);
         return code == 0 ? lines : throw program.Failed($"ended with code {code} after:\n{string.Join('\n', lines)}");

@@ -14,7 +14,7 @@ public sealed record LogLine(string Category, LogLevel Level, EventId Event, str
     public override string ToString() => Exception is null ? $"{Level} {Category}: {Message}" : $"{Level} {Category}: {Message}\n{Exception}";
 }
 
-/// <summary>Keeps what a host logs, and fails the test over errors that it did not expect.</summary>
+/// <summary>Keeps the warnings and errors that a host logs, and fails the test over errors that it did not expect.</summary>
 public sealed class LogCollector : ILoggerProvider
 {
     private readonly ConcurrentQueue<LogLine> _lines = new();
@@ -47,7 +47,7 @@ public sealed class LogCollector : ILoggerProvider
     {
         public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
-        public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
+        public bool IsEnabled(LogLevel logLevel) => logLevel is >= LogLevel.Warning and < LogLevel.None;
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
             collector._lines.Enqueue(new LogLine(category, logLevel, eventId, formatter(state, exception), exception));

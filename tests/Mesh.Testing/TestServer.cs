@@ -46,7 +46,7 @@ public sealed class TestServer : IAsyncDisposable
     /// <summary>The services of the running application.</summary>
     public IServiceProvider Services => _app.Services;
 
-    /// <summary>What the server logged, from level Debug.</summary>
+    /// <summary>The warnings and errors that the server logged.</summary>
     public LogCollector Logs { get; }
 
     /// <summary>The certificates that TLS runs on.</summary>
@@ -74,7 +74,7 @@ public sealed class TestServer : IAsyncDisposable
         var logs = new LogCollector();
         var listeners = new Dictionary<Transport, ListenOptions>();
         var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders().AddProvider(logs).SetMinimumLevel(LogLevel.Debug);
+        builder.Logging.ClearProviders().AddProvider(logs).SetMinimumLevel(LogLevel.Warning);
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
