@@ -1,11 +1,12 @@
 using System.Text.RegularExpressions;
+using Mesh.Testing;
 
 namespace Mesh.Architecture.Tests;
 
 /// <summary>The maps tell the truth: what they name exists.</summary>
 public sealed partial class DocumentTests
 {
-    public static TheoryData<string> Maps { get; } = ["README.md", "services/README.md", "protos/README.md"];
+    public static TheoryData<string> Maps { get; } = ["README.md", "services/README.md"];
 
     [Theory]
     [MemberData(nameof(Maps))]
@@ -27,7 +28,7 @@ public sealed partial class DocumentTests
             .Where(x => !map.Contains(x, StringComparison.Ordinal)).ShouldBeEmpty();
     }
 
-    private static bool Exists(string relative) => Path.Exists(Path.Combine(Tree.Root, relative));
+    private static bool Exists(string relative) => Path.Exists(Repository.PathOf(relative));
 
     [GeneratedRegex("`([^`\n]+)`")]
     private static partial Regex Code();

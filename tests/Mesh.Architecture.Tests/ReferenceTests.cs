@@ -36,7 +36,7 @@ public sealed class ReferenceTests
     [Fact]
     public void Library_Shared_IsListed()
     {
-        var shared = Projects.Select(x => (string)x[0]).Where(x => x.StartsWith("services/shared/", StringComparison.Ordinal)).Select(Path.GetFileNameWithoutExtension);
+        var shared = Tree.Files(".csproj").Where(x => x.StartsWith("services/shared/", StringComparison.Ordinal)).Select(Path.GetFileNameWithoutExtension);
 
         shared.ShouldAllBe(name => Allowed.ContainsKey(name!));
     }

@@ -17,7 +17,7 @@ public static partial class torch
         public Tensor argmin() => Op.Call("argmin", this);
         public Tensor argmin(long dim, bool keepdim = false) => Op.Call("argmin", this, dim, keepdim);
         public Tensor argsort(long dim = -1, bool descending = false) => Op.Call("argsort", this, dim, descending);
-        public Tensor bincount(Tensor weights, long minlength = 0) => Op.Call("bincount", this, weights, minlength);
+        public Tensor bincount(Tensor? weights, long minlength = 0) => Op.Call("bincount", this, weights, minlength);
         public Tensor bucketize(Tensor boundaries, bool outInt32 = false, bool right = false) =>
             Op.Call("bucketize.Tensor", this, boundaries, outInt32, right);
         public Tensor corrcoef() => Op.Call("corrcoef", this);
