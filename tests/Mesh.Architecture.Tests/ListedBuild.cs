@@ -16,11 +16,20 @@ internal sealed class ListedBuild
         ["TorchSharp.torch.nn.Module<T1, T2, T3, TResult>"] = "TorchSharp.torch.nn.IModule<T1, T2, T3, TResult>",
         ["Grpc.Core.IServerStreamWriter<T>"] = "Grpc.Core.IAsyncStreamWriter<T>",
         ["Grpc.Core.IClientStreamWriter<T>"] = "Grpc.Core.IAsyncStreamWriter<T>",
+        ["StackExchange.Redis.IDatabaseAsync"] = "StackExchange.Redis.IRedisAsync",
+        ["StackExchange.Redis.IDatabase"] = "StackExchange.Redis.IDatabaseAsync, StackExchange.Redis.IRedis",
+        ["StackExchange.Redis.IRedis"] = "StackExchange.Redis.IRedisAsync",
+        ["StackExchange.Redis.ISubscriber"] = "StackExchange.Redis.IRedis",
         ["Microsoft.AspNetCore.Builder.GrpcServiceEndpointConventionBuilder"] = "Microsoft.AspNetCore.Builder.IEndpointConventionBuilder",
     };
 
+    /// <summary>What lists mention and nothing here has.</summary>
+    private static readonly string[] OfOtherPackages = ["Tensorboard.", "RESPite."];
+
     /// <summary>CS8795, CS8785, CS0759: parts of a member that a source generator writes, and none runs here.</summary>
     private static readonly HashSet<string> OfGenerators = ["CS8795", "CS8785", "CS0759"];
+
+    private static readonly string[] Replaced = ["Mesh.", "Grpc.", "TorchSharp.", "Microsoft.ML.Tokenizers.", "StackExchange.Redis."];
 
     private readonly IReadOnlyList<MetadataReference> _platform = Platform();
     private readonly Dictionary<string, (MetadataReference? Reference, IReadOnlyList<string> Errors)> _built = new(StringComparer.Ordinal);
@@ -29,7 +38,7 @@ internal sealed class ListedBuild
     public ListedBuild() => _lists = new(() =>
     {
         var lines = Directory.EnumerateFiles(Path.Combine(AppContext.BaseDirectory, "api"), "*.txt").SelectMany(File.ReadLines)
-            .Where(x => !x.Contains("Tensorboard.", StringComparison.Ordinal));
+            .Where(x => !OfOtherPackages.Any(package => x.Contains(package, StringComparison.Ordinal)));
         return Emit("Listed", [Parse(new StubWriter(ListReader.Read(lines), Interfaces).Write(), "lists")], _platform);
     });
 
@@ -94,11 +103,7 @@ internal sealed class ListedBuild
     private static SyntaxTree Parse(string text, string path) => CSharpSyntaxTree.ParseText(text, new CSharpParseOptions(LanguageVersion.Latest), path);
 
     /// <summary>Everything that this process can load, but for the packages themselves and our own assemblies.</summary>
-    private static List<MetadataReference> Platform()
-    {
-        var packages = ApiListTests.Loaded().Select(x => x.Location).ToHashSet();
-        return [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
-            .Where(x => !packages.Contains(x) && !Path.GetFileName(x).StartsWith("Mesh.", StringComparison.Ordinal) && !Path.GetFileName(x).StartsWith("Grpc.", StringComparison.Ordinal))
-            .Select(x => MetadataReference.CreateFromFile(x))];
-    }
+    private static List<MetadataReference> Platform() => [.. ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator)
+        .Where(x => !Replaced.Any(prefix => Path.GetFileName(x).StartsWith(prefix, StringComparison.Ordinal)))
+        .Select(x => MetadataReference.CreateFromFile(x))];
 }

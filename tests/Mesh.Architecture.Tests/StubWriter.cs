@@ -52,7 +52,7 @@ internal sealed class StubWriter(IReadOnlyList<ListedType> types, IReadOnlyDicti
             return;
         }
         _text.AppendLine(CultureInfo.InvariantCulture, $"public {(type.Kind == "static class" ? "static partial class" : $"partial {type.Kind}".Replace("partial enum", "enum", StringComparison.Ordinal))} {type.Name}{Bases(type)} {{");
-        var isStub = type.Kind == "class" && !IsOutside(type.Base);
+        var isStub = type.Kind == "class";
         if (isStub) _text.AppendLine(CultureInfo.InvariantCulture, $"protected internal {Bare(type.Name)}({Marker} _){(HasStubBase(type) ? " : base(_)" : "")} {{ }}");
         foreach (var member in type.Members) WriteMember(type, member, isStub);
         foreach (var nested in type.Nested) WriteType(nested);
@@ -98,7 +98,7 @@ internal sealed class StubWriter(IReadOnlyList<ListedType> types, IReadOnlyDicti
             MemberForm.EnumValue => $"{Safe(member.Name)} = unchecked((int){member.Rest}),",
             MemberForm.Constructor when isStub => $"public {Bare(type.Name)}({Parameters(member.Parameters!, false)}) : this(({Marker})null!) {{ }}",
             MemberForm.Constructor when type.Kind == "struct" && member.Parameters!.Count > 0 => $"public {Bare(type.Name)}({Parameters(member.Parameters, false)}) {{ throw null!; }}",
-            MemberForm.Constructor => type.Kind == "class" ? $"public {Bare(type.Name)}({Parameters(member.Parameters!, false)}) {{ }}" : "",
+            MemberForm.Constructor => "",
             MemberForm.Field => $"public {(member.IsStatic ? "static " : "")}{member.Type} {Safe(member.Name)};",
             MemberForm.Property => Property(type, member),
             _ => Method(type, member),
@@ -153,6 +153,8 @@ internal sealed class StubWriter(IReadOnlyList<ListedType> types, IReadOnlyDicti
 
     private string Default(string type, string value)
     {
+        if (value is "NaN") return "double.NaN";
+        if (value.EndsWith("Infinity", StringComparison.Ordinal)) return value.StartsWith('-') ? "double.NegativeInfinity" : "double.PositiveInfinity";
         if (value is "default" or "true" or "false" || value.StartsWith('"')) return value;
         var plain = type.TrimEnd('?');
         if (plain is "float") return value + "f";
