@@ -23,8 +23,14 @@ internal sealed class ServerHost : IAsyncDisposable
 
     internal CallCounter Counter => Server.Services.GetRequiredService<CallCounter>();
 
-    internal static async Task<ServerHost> StartAsync(
+    internal static Task<ServerHost> StartAsync(
         Action<GrpcServiceOptions>? options = null, Action<IServiceCollection>? services = null, Action<WebApplication>? map = null)
+        => StartAsync<ScriptedService>(options, services, map);
+
+    /// <summary>Starts a server of another implementation of the service than the scripted one.</summary>
+    internal static async Task<ServerHost> StartAsync<TService>(
+        Action<GrpcServiceOptions>? options = null, Action<IServiceCollection>? services = null, Action<WebApplication>? map = null)
+        where TService : class
     {
         var script = new Script();
         var server = await TestServer.StartAsync(
@@ -41,7 +47,7 @@ internal sealed class ServerHost : IAsyncDisposable
             app =>
             {
                 map?.Invoke(app);
-                app.MapGrpcService<ScriptedService>();
+                app.MapGrpcService<TService>();
             },
             Transport.Plain);
         return new ServerHost(server, script);

@@ -153,12 +153,15 @@ internal sealed class OpenContent : HttpContent
 
     internal void End() => _end.TrySetResult();
 
-    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context)
+        => SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         // The headers go out with the first bytes, or with this flush where the test writes none.
-        await stream.FlushAsync();
+        await stream.FlushAsync(cancellationToken);
         _stream.SetResult(stream);
-        await _end.Task;
+        await _end.Task.WaitAsync(cancellationToken);
     }
 
     protected override bool TryComputeLength(out long length)
