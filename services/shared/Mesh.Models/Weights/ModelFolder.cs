@@ -111,6 +111,9 @@ public sealed class ModelFolder
         component.RequireConfig();
         if (component.IsNetwork)
         {
+            // A folder of transformers' may hold a whole CLIP's configuration for the part that is used, so only diffusers' own are held to it.
+            if (component is { Library: "diffusers", Class: { } stated, ConfiguredClass: not null } && component.ConfiguredClass != stated)
+                component.RequireClass(stated);
             foreach (string file in component.FindWeights().Paths())
             {
                 if (!File.Exists(file))

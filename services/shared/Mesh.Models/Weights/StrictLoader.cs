@@ -25,11 +25,20 @@ public sealed record LoadReport(int Tensors, long Parameters, long Bytes, IReadO
 /// Fills a network from a weight source, all or nothing: every tensor of the network found with its shape, every tensor of the source used.
 /// Values go straight into the parameters' own memory, converted to their type on the way.
 /// </summary>
-public static partial class StrictLoader
+public static class StrictLoader
 {
     private const int Shown = 5;
 
-    /// <summary>Fills tensors by name; see the other form.</summary>
+    /// <summary>Loads every parameter and persistent buffer of <paramref name="module"/>.</summary>
+    /// <exception cref="WeightMismatchException">Names or shapes differ; the message shows the first of each kind. Nothing was changed.</exception>
+    /// <exception cref="WeightFileException">A tensor cannot be read or holds values that are not finite.</exception>
+    public static LoadReport Load(torch.nn.Module module, IWeightSource source, LoadOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(module);
+        return Load(module.state_dict(), source, options);
+    }
+
+    /// <summary>Fills tensors by name; the same for what is no module.</summary>
     public static LoadReport Load(IReadOnlyDictionary<string, torch.Tensor> targets, IWeightSource source, LoadOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(targets);
@@ -55,7 +64,7 @@ public static partial class StrictLoader
         return new LoadReport(entries.Count, entries.Sum(e => e.Count), entries.Sum(e => e.Bytes), plan.Ignored, watch.Elapsed);
     }
 
-    /// <summary>Checks names and shapes as <see cref="Load"/> does, without a network and without reading data.</summary>
+    /// <summary>Checks names and shapes as loading does, without a network and without reading data.</summary>
     /// <param name="expected">The network's names and shapes.</param>
     /// <param name="source">Where they should be.</param>
     /// <param name="options">What may pass.</param>
