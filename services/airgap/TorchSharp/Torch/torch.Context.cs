@@ -122,12 +122,6 @@ public static partial class torch
                     get => Native.mesh_switch(0, -1) != 0;
                     set => Native.Check(Native.mesh_switch(0, value ? 1 : 0));
                 }
-
-                public static bool allow_fp16_reduced_precision_reduction
-                {
-                    get => Native.mesh_switch(4, -1) != 0;
-                    set => Native.Check(Native.mesh_switch(4, value ? 1 : 0));
-                }
             }
         }
 

@@ -11,6 +11,7 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
+#include <c10/util/Logging.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/cuda.h>
 #include <torch/version.h>
@@ -19,6 +20,7 @@
 #include <cstring>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #define MESH extern "C" __attribute__((visibility("default")))
@@ -27,6 +29,9 @@ namespace {
 
 using Impl = c10::TensorImpl;
 using ImplPtr = c10::intrusive_ptr<Impl, c10::UndefinedTensorImpl>;
+
+// The optional is libtorch's own before 2.2 and the standard library's since.
+using OptionalTensors = decltype(std::declval<const c10::IValue&>().toOptionalTensorList());
 
 enum Tag : int32_t { Omitted, None, OneTensor, Int, Double, Bool, String, Ints, Doubles, Tensors, DeviceTag, GeneratorTag, Complex };
 
@@ -51,6 +56,9 @@ struct Operator {
 };
 
 thread_local std::string last_error;
+
+// Without this, libtorch walks and names the stack for every error, which takes milliseconds and which nobody reads.
+[[maybe_unused]] const bool no_backtraces = (c10::SetStackTraceFetcher([]() -> std::string { return ""; }), true);
 
 at::Tensor borrow(void* impl) {
   return impl ? at::Tensor(ImplPtr::reclaim_copy(static_cast<Impl*>(impl))) : at::Tensor();
@@ -101,9 +109,9 @@ c10::IValue int_list(const Value& v) {
 c10::IValue tensor_list(const Value& v, Want want) {
   auto data = static_cast<void**>(v.p);
   if (want == Want::OptionalTensors) {
-    c10::List<c10::optional<at::Tensor>> list;
+    OptionalTensors list;
     list.reserve(v.length);
-    for (int32_t i = 0; i < v.length; i++) list.push_back(data[i] ? c10::make_optional(borrow(data[i])) : c10::nullopt);
+    for (int32_t i = 0; i < v.length; i++) list.push_back(data[i] ? OptionalTensors::value_type(borrow(data[i])) : OptionalTensors::value_type());
     return c10::IValue(std::move(list));
   }
   c10::List<at::Tensor> list;
@@ -271,7 +279,7 @@ MESH int64_t mesh_ask(void* impl, int32_t question) {
   }, int64_t{-1});
 }
 
-// A tensor over foreign memory, or an owning copy of it where `copy` is set.
+// A tensor over foreign memory; the deleter runs when nothing uses that memory any more.
 MESH void* mesh_from_memory(void* data, const int64_t* sizes, int32_t dimensions, int32_t dtype, void (*deleter)(void*), void* context) {
   return guarded([&] {
     return hand_over(at::for_blob(data, {sizes, static_cast<size_t>(dimensions)})
@@ -366,16 +374,13 @@ MESH int32_t mesh_cudnn_available() { return guarded([] { return torch::cuda::cu
 MESH int32_t mesh_cuda_count() { return guarded([] { return static_cast<int32_t>(torch::cuda::device_count()); }, 0); }
 MESH int32_t mesh_cuda_synchronize(int32_t index) { return guarded([&] { torch::cuda::synchronize(index); return 0; }, -1); }
 
-// Process-wide switches, as number pairs: which, and get (-1) or set (0, 1).
+// Whether CUDA may round products to TF32, in cuBLAS (0) and cuDNN (1): asked with -1, set with 0 or 1.
 MESH int32_t mesh_switch(int32_t which, int32_t value) {
   return guarded([&]() -> int32_t {
     auto& context = at::globalContext();
     switch (which) {
       case 0: if (value >= 0) context.setAllowTF32CuBLAS(value != 0); return context.allowTF32CuBLAS();
       case 1: if (value >= 0) context.setAllowTF32CuDNN(value != 0); return context.allowTF32CuDNN();
-      case 2: if (value >= 0) context.setBenchmarkCuDNN(value != 0); return context.benchmarkCuDNN();
-      case 3: if (value >= 0) context.setDeterministicAlgorithms(value != 0, false); return context.deterministicAlgorithms();
-      case 4: if (value >= 0) context.setAllowFP16ReductionCuBLAS(value != 0); return static_cast<bool>(context.allowFP16ReductionCuBLAS());
       default: TORCH_CHECK(false, "unknown switch ", which);
     }
   }, -1);
