@@ -42,21 +42,18 @@ internal sealed partial class HttpCall<TRequest, TResponse>
         }
     }
 
-    /// <summary>Serializes a message and writes its frame.</summary>
-    public async Task SendMessageAsync(Stream stream, TRequest message, WriteOptions? options, bool flush, CancellationToken cancellationToken)
+    /// <summary>Serializes the one message of a unary request and writes its frame.</summary>
+    public async Task SendUnaryAsync(Stream stream, TRequest message, CancellationToken cancellationToken)
     {
-        var compression = _compression is not null && (options is null || (options.Flags & WriteFlags.NoCompress) == 0) ? _compression : null;
         var writer = MessageWriter.Rent();
         try
         {
-            var frame = writer.WriteFrame(_method.RequestMarshaller.ContextualSerializer, message, _channel.MaxSendMessageSize, compression);
-            await stream.WriteAsync(frame, cancellationToken).ConfigureAwait(false);
+            await stream.WriteAsync(WriteFrame(writer, message, _options.WriteOptions), cancellationToken).ConfigureAwait(false);
         }
         finally
         {
             writer.Return();
         }
-        if (flush) await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public override async Task WriteAsync(TRequest message, CancellationToken cancellationToken)
@@ -64,12 +61,14 @@ internal sealed partial class HttpCall<TRequest, TResponse>
         ArgumentNullException.ThrowIfNull(message);
         BeginWrite();
         using var registration = cancellationToken.UnsafeRegister(static call => ((HttpCall<TRequest, TResponse>)call!).CancelByCaller(), this);
+        MessageWriter? writer = null;
         try
         {
             var stream = await _body!.Opened.ConfigureAwait(false);
             var options = WriteOptions;
-            var flush = options is null || (options.Flags & WriteFlags.BufferHint) == 0;
-            await SendMessageAsync(stream, message, options, flush, _stop.Token).ConfigureAwait(false);
+            writer = MessageWriter.Rent();
+            await stream.WriteAsync(WriteFrame(writer, message, options), _stop.Token).ConfigureAwait(false);
+            if (options is null || (options.Flags & WriteFlags.BufferHint) == 0) await stream.FlushAsync(_stop.Token).ConfigureAwait(false);
         }
         catch (Exception exception) when (exception is not RpcException)
         {
@@ -77,8 +76,15 @@ internal sealed partial class HttpCall<TRequest, TResponse>
         }
         finally
         {
+            writer?.Return();
             Volatile.Write(ref _writing, false);
         }
+    }
+
+    private ReadOnlyMemory<byte> WriteFrame(MessageWriter writer, TRequest message, WriteOptions? options)
+    {
+        var compression = options is null || (options.Flags & WriteFlags.NoCompress) == 0 ? _compression : null;
+        return writer.WriteFrame(_method.RequestMarshaller.ContextualSerializer, message, _channel.MaxSendMessageSize, compression);
     }
 
     public override Task CompleteAsync()

@@ -46,8 +46,6 @@ internal sealed partial class HttpCall<TRequest, TResponse> : ClientCall<TReques
         WriteOptions = options.WriteOptions;
     }
 
-    public WriteOptions? InitialWriteOptions => _options.WriteOptions;
-
     private bool HasSingleResponse => _method.Type is MethodType.Unary or MethodType.ClientStreaming;
 
     /// <summary>How the call ended, or null while it goes on.</summary>

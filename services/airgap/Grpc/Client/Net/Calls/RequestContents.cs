@@ -32,7 +32,7 @@ internal sealed class UnaryContent<TRequest, TResponse>(HttpCall<TRequest, TResp
     where TResponse : class
 {
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken) =>
-        call.SendMessageAsync(stream, request, call.InitialWriteOptions, flush: false, cancellationToken);
+        call.SendUnaryAsync(stream, request, cancellationToken);
 }
 
 /// <summary>A body that the call's writer fills, open until the caller completes it or the call ends.</summary>
