@@ -56,8 +56,7 @@ public static partial class torch
             return type is DeviceType.CPU or DeviceType.META || index < 0 ? name : string.Create(CultureInfo.InvariantCulture, $"{name}:{index}");
         }
 
-        // As in the public package, the CPU's index is -1 and "cuda" alone means device 0.
-        private static int Normal(DeviceType type, int index) => type == DeviceType.CPU ? -1 : type == DeviceType.CUDA && index < 0 ? 0 : index;
+        private static int Normal(DeviceType type, int index) => type == DeviceType.CPU ? -1 : index;
 
         private static DeviceType Kind(string name) => name.ToLowerInvariant() switch
         {

@@ -25,14 +25,12 @@ public static partial class torch
             }
         }
 
-        /// <summary>The elements in order, read and written in place. The managed type must be the element type's.</summary>
+        /// <summary>The elements in order, read and written in place (a copy's, on another device). The managed type must be the element type's.</summary>
         public Utils.TensorAccessor<T> data<T>()
             where T : unmanaged
         {
-            Readable();
-            var wanted = TypeOf(typeof(T));
-            if (wanted != dtype) throw new ArgumentException($"{typeof(T)} is not compatible with {dtype}");
-            return new Utils.TensorAccessor<T>(this);
+            Fits(typeof(T));
+            return new Utils.TensorAccessor<T>(device_type == DeviceType.CPU ? this : cpu());
         }
 
         /// <summary>The one element of a tensor that has one.</summary>
@@ -40,9 +38,12 @@ public static partial class torch
             where T : unmanaged
         {
             if (numel() != 1) throw new ArgumentException("Number of elements in the tensor must be 1");
-            Readable();
-            var wanted = TypeOf(typeof(T));
-            if (wanted != dtype) throw new ArgumentException($"{typeof(T)} is not compatible with {dtype}");
+            Fits(typeof(T));
+            if (device_type != DeviceType.CPU)
+            {
+                using var here = cpu();
+                return here.item<T>();
+            }
             var element = *(T*)DataPointer;
             GC.KeepAlive(this);
             return element;
@@ -133,6 +134,11 @@ public static partial class torch
             if (!is_contiguous()) throw new NotImplementedException("the memory of a tensor that is not contiguous");
             Readable();
             return new Span<byte>((byte*)DataPointer + from, (int)count);
+        }
+
+        private void Fits(Type type)
+        {
+            if (TypeOf(type) != dtype) throw new ArgumentException($"{type.Name} is not compatible with {dtype}");
         }
 
         private void Readable()
