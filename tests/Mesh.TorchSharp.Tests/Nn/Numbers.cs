@@ -23,10 +23,10 @@ internal static class Numbers
         return tensor.detach().to(torch.ScalarType.Float64).contiguous().data<double>().ToArray();
     }
 
-    internal static void ShouldBeClose(this Tensor tensor, IReadOnlyList<double> expected, double tolerance = 1e-5)
+    internal static void ShouldBeClose(this Tensor tensor, double[] expected, double tolerance = 1e-5)
     {
         var actual = Values(tensor);
-        actual.Length.ShouldBe(expected.Count);
+        actual.Length.ShouldBe(expected.Length);
         for (var i = 0; i < actual.Length; i++)
             if (!(Math.Abs(actual[i] - expected[i]) <= tolerance * Math.Max(1, Math.Abs(expected[i])))) actual[i].ShouldBe(expected[i], tolerance, $"element {i}");
     }
@@ -34,7 +34,7 @@ internal static class Numbers
     internal static void ShouldBeClose(this Tensor tensor, Tensor expected, double tolerance = 1e-5)
     {
         tensor.shape.ShouldBe(expected.shape);
-        tensor.ShouldBeClose((IReadOnlyList<double>)Values(expected), tolerance);
+        tensor.ShouldBeClose(Values(expected), tolerance);
     }
 
     internal static double[] Map(IEnumerable<double> values, Func<double, double> function) => values.Select(function).ToArray();

@@ -23,8 +23,6 @@ public static partial class torch
                     Epoch = last_epoch;
                     _verbose = verbose;
                     Groups = optimizer.ParamGroups.ToList();
-                    if (last_epoch == -1)
-                        foreach (var group in Groups) group.InitialLearningRate = group.LearningRate;
                     Initial = Groups.Select(g => g.InitialLearningRate).ToList();
                     _last = Groups.Select(g => g.LearningRate).ToList();
                 }
