@@ -49,6 +49,33 @@ public sealed class ContainerTests
     }
 
     [Fact]
+    public void Sequential_OfLayersAndActivations_GivesTheSameWithAndWithoutGradients()
+    {
+        using var net = Sequential(Conv2d(3, 16, 3, padding: 1), ReLU(), GroupNorm(4, 16), SiLU(), Conv2d(16, 8, 3, stride: 2), SiLU(), Flatten(), Linear(8 * 9, 6), ReLU());
+        using var x = Numbers.Wave([2, 3, 8, 8]);
+        using var expected = net.call(x);
+        using var mode = torch.inference_mode();
+        for (var i = 0; i < 2; i++)
+        {
+            using var y = net.call(x);
+            y.ShouldBeClose(expected);
+        }
+    }
+
+    [Fact]
+    public void Hooks_WithinASequence_RunInInferenceToo()
+    {
+        var act = SiLU();
+        using var net = Sequential(GroupNorm(1, 2), act);
+        var calls = 0;
+        act.register_forward_hook(_ => calls++);
+        using var x = Numbers.Wave([1, 2, 3, 3]);
+        using var mode = torch.inference_mode();
+        net.call(x).Dispose();
+        calls.ShouldBe(1);
+    }
+
+    [Fact]
     public void ModuleList_ThatGrows_NumbersItsModules()
     {
         using var holder = new Holder();

@@ -7,6 +7,9 @@ public abstract class Convolution : nn.Module<Tensor, Tensor>
 {
     private protected static readonly long[] NoPadding = [0];
 
+    private long[] _stride;
+    private long[] _dilation;
+    private long _groups;
     private Parameter _weightParameter;
     private Parameter? _biasParameter;
 
@@ -15,8 +18,8 @@ public abstract class Convolution : nn.Module<Tensor, Tensor>
     {
         NamesItsComponents();
         shape.Check();
-        (in_channels, out_channels, groups, transposed) = (shape.In, shape.Out, shape.Groups, shape.OutputPadding is not null);
-        (kernel_size, stride, padding, dilation) = (shape.Kernel, shape.Stride, shape.Padding, shape.Dilation);
+        (in_channels, out_channels, _groups, transposed) = (shape.In, shape.Out, shape.Groups, shape.OutputPadding is not null);
+        (kernel_size, _stride, padding, _dilation) = (shape.Kernel, shape.Stride, shape.Padding, shape.Dilation);
         output_padding = shape.OutputPadding ?? new long[kernel_size.Length];
         padding_type = shape.Type;
         this.padding_mode = padding_mode;
@@ -38,19 +41,43 @@ public abstract class Convolution : nn.Module<Tensor, Tensor>
 
     public long[] kernel_size { get; set; }
 
-    public long[] stride { get; set; }
+    public long[] stride
+    {
+        get => _stride;
+        set
+        {
+            _stride = value;
+            DropCaches();
+        }
+    }
 
     public long[] padding { get; }
 
     public Padding? padding_type { get; }
 
-    public long[] dilation { get; set; }
+    public long[] dilation
+    {
+        get => _dilation;
+        set
+        {
+            _dilation = value;
+            DropCaches();
+        }
+    }
 
     public bool transposed { get; }
 
     public long[] output_padding { get; set; }
 
-    public long groups { get; set; }
+    public long groups
+    {
+        get => _groups;
+        set
+        {
+            _groups = value;
+            DropCaches();
+        }
+    }
 
     public PaddingModes padding_mode { get; set; }
 

@@ -24,15 +24,23 @@ public sealed class Conv1d : Convolution
 }
 
 /// <summary>[N, C, H, W] convolved with a kernel of two dimensions.</summary>
-public sealed class Conv2d : Convolution
+public sealed class Conv2d : Convolution, IFusible
 {
+    // From this many channels on, results lie channels-last: the next layer wants them so, and pictures (3 or 4 channels) are planes again.
+    private const long ManyChannels = 16;
+
+    private readonly Frozen _frozen = new();
+    private readonly Frozen.Maker _maker;
+
     internal Conv2d(ConvolutionShape shape, bool bias, PaddingModes mode, Device? device, ScalarType? dtype)
         : base(nameof(Conv2d), shape, bias, mode, device, dtype)
     {
+        _maker = Make;
     }
 
     public override Tensor forward(Tensor input)
     {
+        if (Frozen(input, Fused.None) is { } result) return result;
         if (Borders is not null)
         {
             using var padded = nn.functional.pad(input, Borders, padding_mode);
@@ -41,6 +49,24 @@ public sealed class Conv2d : Convolution
         return padding_type is { } type
             ? Op.Call("conv2d.padding", input, weight, bias, stride, nn.functional.Name(type), dilation, groups)
             : Op.Call("conv2d", input, weight, bias, stride, padding, dilation, groups);
+    }
+
+    Tensor? IFusible.Activated(Tensor input, Fused activation) => Frozen(input, activation);
+
+    internal override void DropCaches() => _frozen.Drop();
+
+    private Tensor? Frozen(Tensor input, Fused activation)
+    {
+        if (Borders is not null || padding_type is not null) return null;
+        return _frozen.Of(weight, bias, _maker) is { } layer
+            ? Tensor.Wrap(Native.mesh_convolution_run(layer, input.Handle, out_channels >= ManyChannels ? 1 : 0, (int)activation))
+            : null;
+    }
+
+    private unsafe nint Make(nint weight, nint bias)
+    {
+        var geometry = stackalloc long[] { stride[0], stride[1], padding[0], padding[1], dilation[0], dilation[1] };
+        return Native.mesh_convolution_new(weight, bias, geometry, groups);
     }
 }
 

@@ -22,6 +22,8 @@ public static partial class torch
                 if (is_casual && attn_mask is not null) throw new ArgumentException("A causal mask does not go together with another one.", nameof(is_casual));
                 if (FusedAttention.Value) return Op.Call("scaled_dot_product_attention", query, key, value, attn_mask, p, is_casual);
 
+                if (attn_mask is null && !is_casual && p == 0 && FastAttention(query, key, value) is { } result) return result;
+
                 using var scope = NewDisposeScope();
                 var scale = 1 / Math.Sqrt(query.shape[^1]);
                 long rows = query.shape[^2], columns = key.shape[^2];
@@ -41,6 +43,18 @@ public static partial class torch
                     parts.Add(Attend(Op.Call("narrow", scaled, -2L, from, count), transposed, value, part, p).MoveToOuterDisposeScope());
                 }
                 return Op.Call("cat", parts.ToArray(), -2L).MoveToOuterDisposeScope();
+            }
+
+            // By the native loop, which wants [N, H, L, E]; null where gradients are wanted or the loop declines.
+            private static Tensor? FastAttention(Tensor query, Tensor key, Tensor value)
+            {
+                if (Native.mesh_grad_enabled() != 0) return null;
+                var scale = 1 / Math.Sqrt(query.shape[^1]);
+                if (query.Dimensions == 4) return Tensor.Wrap(Native.mesh_attention(query.Handle, key.Handle, value.Handle, scale));
+                if (query.Dimensions != 3 || key.Dimensions != 3 || value.Dimensions != 3) return null;
+                using Tensor q = Op.Call("unsqueeze", query, 1L), k = Op.Call("unsqueeze", key, 1L), v = Op.Call("unsqueeze", value, 1L);
+                using var result = Tensor.Wrap(Native.mesh_attention(q.Handle, k.Handle, v.Handle, scale));
+                return result is null ? null : Op.Call("squeeze.dim", result, 1L);
             }
 
             private static Tensor Attend(Tensor query, Tensor transposedKey, Tensor value, Tensor? mask, double p)

@@ -19,7 +19,7 @@ public static partial class torch
             {
             }
 
-            private protected bool HasHooks => _pre is not null || _post is not null;
+            internal bool HasHooks => _pre is not null || _post is not null;
 
             public HookRemover register_forward_hook(TPostHook hook) => Add(ref _post, (Delegate)(object)hook);
 

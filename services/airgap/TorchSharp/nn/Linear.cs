@@ -3,8 +3,11 @@ using static TorchSharp.torch;
 namespace TorchSharp.Modules
 {
     /// <summary>x W^T + b over the last dimension: [..., in] to [..., out].</summary>
-    public sealed class Linear : nn.Module<Tensor, Tensor>
+    public sealed class Linear : nn.Module<Tensor, Tensor>, IFusible
     {
+        private static readonly Frozen.Maker Maker = Native.mesh_product_new;
+
+        private readonly Frozen _frozen = new();
         private Parameter _weight;
         private Parameter? _bias;
 
@@ -56,7 +59,14 @@ namespace TorchSharp.Modules
             }
         }
 
-        public override Tensor forward(Tensor tensor) => nn.functional.linear(tensor, _weight, _bias);
+        public override Tensor forward(Tensor tensor) => Frozen(tensor, Fused.None) ?? nn.functional.linear(tensor, _weight, _bias);
+
+        Tensor? IFusible.Activated(Tensor input, Fused activation) => Frozen(input, activation);
+
+        internal override void DropCaches() => _frozen.Drop();
+
+        private Tensor? Frozen(Tensor input, Fused activation) =>
+            _frozen.Of(_weight, _bias, Maker) is { } layer ? Tensor.Wrap(Native.mesh_product_run(layer, input.Handle, (int)activation)) : null;
     }
 }
 

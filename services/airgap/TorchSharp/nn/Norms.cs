@@ -3,7 +3,7 @@ using static TorchSharp.torch;
 namespace TorchSharp.Modules;
 
 /// <summary>Normalises groups of channels of every sample to mean 0 and variance 1, then scales and shifts each channel: [N, C, ...].</summary>
-public sealed class GroupNorm : nn.Module<Tensor, Tensor>
+public sealed class GroupNorm : nn.Module<Tensor, Tensor>, IFusible
 {
     private Parameter? _weight;
     private Parameter? _bias;
@@ -40,6 +40,9 @@ public sealed class GroupNorm : nn.Module<Tensor, Tensor>
     }
 
     public override Tensor forward(Tensor tensor) => nn.functional.group_norm(tensor, num_groups, _weight, _bias, eps);
+
+    Tensor? IFusible.Activated(Tensor input, Fused activation) =>
+        activation == Fused.SiLU ? nn.functional.FastGroupNorm(input, num_groups, _weight, _bias, eps, true) : null;
 }
 
 /// <summary>Normalises the last dimensions to mean 0 and variance 1, then scales and shifts each element.</summary>

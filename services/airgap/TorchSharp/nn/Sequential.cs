@@ -60,11 +60,13 @@ namespace TorchSharp.Modules
         public override Tensor forward(Tensor tensor)
         {
             if (_modules.Count == 0) return tensor.alias();
-            var current = Step(0, tensor);
-            for (var i = 1; i < _modules.Count; i++)
+            var current = tensor;
+            for (var i = 0; i < _modules.Count; i++)
             {
-                var next = Step(i, current);
-                current.Dispose();
+                var next = i + 1 < _modules.Count ? Fusion.Try(_modules[i], _modules[i + 1], current) : null;
+                if (next is null) next = Step(i, current);
+                else i++;
+                if (!ReferenceEquals(current, tensor)) current.Dispose();
                 current = next;
             }
             return current;
