@@ -7,13 +7,24 @@ public static partial class torch
         public static partial class functional
         {
             public static Tensor group_norm(Tensor input, long num_groups, Tensor? weight = null, Tensor? bias = null, double eps = 1e-5) =>
-                FastGroupNorm(input, num_groups, weight, bias, eps, false) ?? Op.Call("group_norm", input, num_groups, weight, bias, eps, true);
+                FastGroupNorm(input, num_groups, weight, bias, eps, false) ?? PlainGroupNorm(input, num_groups, weight, bias, eps);
 
             /// <summary>By the native loop, through SiLU where asked for; null where gradients are wanted or the loop declines.</summary>
             internal static Tensor? FastGroupNorm(Tensor input, long groups, Tensor? weight, Tensor? bias, double eps, bool activate) =>
                 groups > 0 && Native.mesh_grad_enabled() == 0
                     ? Tensor.Wrap(Native.mesh_group_norm(input.Handle, weight?.Handle ?? 0, bias?.Handle ?? 0, groups, eps, activate ? 1 : 0))
                     : null;
+
+            private static Tensor PlainGroupNorm(Tensor input, long groups, Tensor? weight, Tensor? bias, double eps)
+            {
+                if (input.dtype is not (ScalarType.BFloat16 or ScalarType.Float16) || input.device_type != DeviceType.CPU)
+                    return Op.Call("group_norm", input, groups, weight, bias, eps, true);
+
+                // libtorch 1.13 adds up a group in the input's own type, whose eight bits stop counting after a few thousand elements; later ones do not.
+                using var scope = NewDisposeScope();
+                var wide = Op.Call("group_norm", input.to(ScalarType.Float32), groups, weight?.to(ScalarType.Float32), bias?.to(ScalarType.Float32), eps, true);
+                return wide.to(input.dtype).MoveToOuterDisposeScope();
+            }
 
             public static Tensor layer_norm(Tensor input, long[] normalized_shape, Tensor? weight = null, Tensor? bias = null, double eps = 1e-5) =>
                 Op.Call("layer_norm", input, normalized_shape, weight, bias, eps, true);
