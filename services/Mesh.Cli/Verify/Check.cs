@@ -1,5 +1,4 @@
 using System.Globalization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mesh.Cli.Verify;
@@ -55,7 +54,7 @@ public sealed record Check(string What, double Error, double Tolerance, bool Ok,
     /// Compares tensors. Floats by max|a-b| / max|b| in double precision; integers and booleans exactly (the error is the number of elements that
     /// differ). Results computed in bfloat16 are compared with fp32 goldens by their root mean square, against 3 %.
     /// </summary>
-    public static Check Tensors(string what, Tensor actual, Tensor expected, double tolerance)
+    public static Check Tensors(string what, Tensor actual, Tensor expected, double tolerance, bool bfloat = false)
     {
         if (!actual.shape.SequenceEqual(expected.shape))
             return Failure(what, $"shape [{string.Join(",", actual.shape)}] where [{string.Join(",", expected.shape)}] is expected");
@@ -68,12 +67,11 @@ public sealed record Check(string What, double Error, double Tolerance, bool Ok,
             return Count(what, differing);
         }
 
-        var bfloat = actual.dtype == ScalarType.BFloat16;
         var a = actual.detach().to(ScalarType.Float64);
         var b = expected.to(ScalarType.Float64);
         if (a.numel() == 0)
             return new Check(what, 0, tolerance, true);
-        if (bfloat)
+        if (bfloat || actual.dtype == ScalarType.BFloat16)
         {
             var rms = (a - b).square().mean().sqrt().item<double>() / b.square().mean().sqrt().item<double>();
             return new Check(what, rms, BFloat16Tolerance, rms <= BFloat16Tolerance, "bf16, root mean square");

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Mesh.Cli.Verify.Groups;
 
 namespace Mesh.Cli.Verify;
 
@@ -8,6 +9,14 @@ public static class GoldenGroups
     /// <summary>Every group, in the order in which they are best run (small ones first).</summary>
     public static IReadOnlyList<IGoldenGroup> All { get; } =
     [
+        new ShapesGroup(),
+        new TextGroup(),
+        new UNetGroup(),
+        new ControlNetGroup(),
+        new StackedGroup(),
+        new VaeGroup(),
+        new LoraGroup(),
+        new AuraSRGroup(),
     ];
 
     private static readonly FrozenDictionary<string, IGoldenGroup> ByName = All.ToFrozenDictionary(g => g.Name, StringComparer.Ordinal);

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mesh.Cli.Verify;

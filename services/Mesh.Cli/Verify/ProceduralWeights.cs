@@ -10,7 +10,7 @@ namespace Mesh.Cli.Verify;
 /// <summary>A network's weights from nothing but names and shapes.</summary>
 public sealed class ProceduralWeights : IWeightSource
 {
-    private readonly ProceduralStream _stream;
+    private readonly ProceduralNumbers _stream;
     private readonly string _prefix;
     private readonly Func<string, float> _gain;
 
@@ -19,7 +19,7 @@ public sealed class ProceduralWeights : IWeightSource
     /// <param name="shapes">Published names and shapes.</param>
     /// <param name="prefix">Stands before each name where it is hashed.</param>
     /// <param name="gain">A factor for each name, 1 where none is given.</param>
-    public ProceduralWeights(ProceduralStream stream, IReadOnlyDictionary<string, long[]> shapes, string prefix = "", Func<string, float>? gain = null)
+    public ProceduralWeights(ProceduralNumbers stream, IReadOnlyDictionary<string, long[]> shapes, string prefix = "", Func<string, float>? gain = null)
     {
         (_stream, _prefix, _gain) = (stream, prefix, gain ?? (static _ => 1));
         Entries = shapes.ToFrozenDictionary(s => s.Key, s => new TensorEntry(DType.F32, s.Value), StringComparer.Ordinal);
@@ -59,6 +59,19 @@ public sealed class ProceduralWeights : IWeightSource
             throw new WeightFileException($"{Origin}: no tensor {name}");
         var weight = _stream.Weight(_prefix + name, entry.Shape, _gain(name));
         return dtype == ScalarType.Float32 ? weight : weight.to(dtype, disposeAfter: true);
+    }
+
+    /// <inheritdoc/>
+    public void CopyTo(string name, Tensor target)
+    {
+        if (target.dtype == ScalarType.Float32 && target.is_contiguous() && target.device_type == DeviceType.CPU && target.shape.SequenceEqual(Entries[name].Shape))
+        {
+            _stream.Fill(_prefix + name, target, _gain(name));
+            return;
+        }
+
+        using var read = Read(name, target.dtype);
+        target.copy_(read);
     }
 
     /// <inheritdoc/>

@@ -8,6 +8,8 @@ namespace Mesh.Cli.Verify;
 /// <summary><c>mesh models verify</c>: recomputes golden data and prints a table of errors against tolerances.</summary>
 public static class VerifyCommand
 {
+    private const int WidthOfAFile = 200;
+
     /// <summary>The command; its exit code is 0 only when every check holds.</summary>
     public static Command Create()
     {
@@ -25,25 +27,20 @@ public static class VerifyCommand
             parsed.GetValue(golden)!.FullName,
             parsed.GetValue(groups)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries),
             parsed.GetValue(dtype) == "bf16" ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32,
-            parsed.GetValue(all)));
+            parsed.GetValue(all),
+            parsed.InvocationConfiguration.Output));
         return command;
     }
 
-    private static int Run(string directory, string[]? groups, torch.ScalarType computeType, bool all)
+    private static int Run(string directory, string[]? groups, torch.ScalarType computeType, bool all, TextWriter output)
     {
-        if (!Directory.Exists(directory))
-        {
-            AnsiConsole.MarkupLineInterpolated($"[red]there is no golden folder {directory}[/]");
-            return 2;
-        }
-
         var seconds = new Dictionary<(string, string), double>();
         var report = GoldenRunner.Run(directory, groups, computeType, (group, name, time) => seconds[(group, name)] = time);
-        Print(report, seconds, all);
+        Print(report, seconds, all, Console(output));
         return report.Ok ? 0 : 1;
     }
 
-    private static void Print(GoldenReport report, Dictionary<(string, string), double> seconds, bool all)
+    private static void Print(GoldenReport report, Dictionary<(string, string), double> seconds, bool all, IAnsiConsole console)
     {
         var table = new Table().AddColumns("group", "case", "what", "error", "tolerance", "s", "");
         foreach (var one in report.Rows.GroupBy(r => (r.Group, r.Case)))
@@ -62,12 +59,21 @@ public static class VerifyCommand
             }
         }
 
-        AnsiConsole.Write(table);
+        console.Write(table);
         var failed = report.Rows.Count(r => !r.Check.Ok);
         var summary = $"{report.Rows.Count} checks, {failed} failed";
-        AnsiConsole.MarkupLineInterpolated(report.Ok ? (FormattableString)$"[green]{summary}[/]" : $"[red]{summary}[/]");
+        console.MarkupLineInterpolated(report.Ok ? (FormattableString)$"[green]{summary}[/]" : $"[red]{summary}[/]");
         if (report.NotBuilt.Count > 0)
-            AnsiConsole.WriteLine("not built yet: " + string.Join(", ", report.NotBuilt));
+            console.WriteLine("not built yet: " + string.Join(", ", report.NotBuilt));
+    }
+
+    /// <summary>A console over the command's output; lines that go into a file are not broken at a terminal's width.</summary>
+    private static IAnsiConsole Console(TextWriter output)
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        if (!console.Profile.Out.IsTerminal)
+            console.Profile.Width = WidthOfAFile;
+        return console;
     }
 
     private static string Number(double value) => double.IsNaN(value) ? "-" : value.ToString("0.0e+0", CultureInfo.InvariantCulture);

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mesh.Cli.Verify;
@@ -10,7 +9,7 @@ namespace Mesh.Cli.Verify;
 /// splitmix64(FNV-1a(variant/name) + i), as a fraction of 2^24.
 /// </summary>
 /// <param name="Variant">The set of numbers; a case states its own.</param>
-public sealed record ProceduralStream(string Variant)
+public sealed record ProceduralNumbers(string Variant)
 {
     private const double Unit = 1.0 / (1 << 24);
     private const int Block = 1 << 18;
@@ -23,9 +22,17 @@ public sealed record ProceduralStream(string Variant)
     public Tensor Weight(string name, long[] shape, float gain = 1)
     {
         var result = empty(shape, ScalarType.Float32);
+        Fill(name, result, gain);
+        return result;
+    }
+
+    /// <summary>Writes what <see cref="Weight"/> returns into a contiguous float32 tensor on the CPU.</summary>
+    public void Fill(string name, Tensor result, float gain = 1)
+    {
+        var shape = result.shape;
         var count = result.numel();
         if (count == 0)
-            return result;
+            return;
         var (scale, offset) = Rule(name, shape);
         var seed = Hash($"{Variant}/{name}");
         Parallel.For(0, (int)((count + Block - 1) / Block), block =>
@@ -40,11 +47,10 @@ public sealed record ProceduralStream(string Variant)
                 target[i] = (float)(offset + (x * scale)) * gain;
             }
         });
-        return result;
     }
 
     /// <summary>Near-normal inputs: sums of twelve uniforms, minus six. Float32.</summary>
-    public Tensor Noise(string name, params long[] shape) => Fill(shape, "input/" + name, static (seed, i) =>
+    public Tensor Noise(string name, params long[] shape) => Draw(shape, "input/" + name, static (seed, i) =>
     {
         // numpy adds twelve numbers of a row pairwise in eights; in double precision the order moves nothing that a float32 shows.
         var sum = 0.0;
@@ -55,7 +61,7 @@ public sealed record ProceduralStream(string Variant)
 
     /// <summary>Uniform inputs in [<paramref name="low"/>, <paramref name="high"/>). Float32.</summary>
     public Tensor Uniforms(string name, double low, double high, params long[] shape) =>
-        Fill(shape, "input/" + name, (seed, i) => low + ((high - low) * Fraction(seed + i)));
+        Draw(shape, "input/" + name, (seed, i) => low + ((high - low) * Fraction(seed + i)));
 
     /// <summary>Integer inputs in [<paramref name="low"/>, <paramref name="high"/>). Int64.</summary>
     public Tensor Integers(string name, long low, long high, params long[] shape)
@@ -68,7 +74,7 @@ public sealed record ProceduralStream(string Variant)
         return tensor(values, ScalarType.Int64).reshape(shape);
     }
 
-    private Tensor Fill(long[] shape, string name, Func<ulong, ulong, double> value)
+    private Tensor Draw(long[] shape, string name, Func<ulong, ulong, double> value)
     {
         var count = shape.Aggregate(1L, (a, b) => a * b);
         var seed = Hash($"{Variant}/{name}");
