@@ -16,8 +16,9 @@
 #include <torch/cuda.h>
 #include <torch/version.h>
 
+#include <dlfcn.h>
+
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -365,7 +366,17 @@ MESH int32_t mesh_cuda_manual_seed(uint64_t seed, int32_t all) {
 }
 
 MESH int32_t mesh_threads() { return at::get_num_threads(); }
-MESH int32_t mesh_set_threads(int32_t n) { return guarded([&] { at::set_num_threads(n); return 0; }, -1); }
+MESH int32_t mesh_set_threads(int32_t n) {
+  return guarded([&] {
+    at::set_num_threads(n);
+    // OpenBLAS with threads of its own does not hear of it from libtorch.
+    if (auto blas = dlopen("libopenblas.so.0", RTLD_NOLOAD | RTLD_LAZY)) {
+      if (auto set = reinterpret_cast<void (*)(int)>(dlsym(blas, "openblas_set_num_threads"))) set(n);
+      dlclose(blas);
+    }
+    return 0;
+  }, -1);
+}
 MESH int32_t mesh_interop_threads() { return at::get_num_interop_threads(); }
 MESH int32_t mesh_set_interop_threads(int32_t n) { return guarded([&] { at::set_num_interop_threads(n); return 0; }, -1); }
 
