@@ -99,11 +99,9 @@ internal static class ServiceMapper
     private static IEndpointConventionBuilder MapAnswer(IEndpointRouteBuilder routes, string pattern, string name, RequestDelegate handler)
     {
         var builder = routes.Map(RoutePatternFactory.Parse(pattern), handler);
-        builder.Add(endpoint =>
-        {
-            endpoint.DisplayName = $"gRPC - {name}";
-            endpoint.Metadata.Add(new HttpMethodMetadata(["POST"], acceptCorsPreflight: true));
-        });
+
+        // That it takes POST alone is the constraint's to say: as metadata it would answer 405 to other requests for any path of two segments.
+        builder.Add(endpoint => endpoint.DisplayName = $"gRPC - {name}");
         return builder;
     }
 }
