@@ -44,6 +44,17 @@ public sealed class ModelFolderTests : IDisposable
         Should.Throw<WeightFileException>(() => folder.Require("unet")).Message.ShouldContain("the folder is not there");
     }
 
+    [Fact]
+    public void Open_ConfigurationOfAnotherClass_ComponentCannotBeRequired()
+    {
+        Write("model_index.json", """{"unet":["diffusers","UNet2DConditionModel"]}""");
+        Write("unet/config.json", """{"_class_name":"FluxTransformer2DModel"}""");
+        Write("unet/diffusion_pytorch_model.safetensors", "");
+        var folder = ModelFolder.Open(_folder.Path);
+        folder.Components.ShouldBeEmpty();
+        Should.Throw<WeightFileException>(() => folder.Require("unet")).Message.ShouldContain("FluxTransformer2DModel");
+    }
+
     [Theory]
     [InlineData(null, "model_index.json")]
     [InlineData("[]", "not a JSON object")]

@@ -88,6 +88,9 @@ public sealed class ModelFolder
         try
         {
             var component = new ModelComponent(folder, name, value[0].GetString(), value[1].GetString(), Variant);
+            // A folder of transformers' may hold a whole CLIP's configuration for the part that is used, so only diffusers' own are held to it.
+            if (component is { Library: "diffusers", IsNetwork: true, Class: { } stated, ConfiguredClass: { } found } && found != stated)
+                component.RequireClass(stated);
             _components.Add(name, component);
             Check(component);
         }
@@ -111,9 +114,6 @@ public sealed class ModelFolder
         component.RequireConfig();
         if (component.IsNetwork)
         {
-            // A folder of transformers' may hold a whole CLIP's configuration for the part that is used, so only diffusers' own are held to it.
-            if (component is { Library: "diffusers", Class: { } stated, ConfiguredClass: not null } && component.ConfiguredClass != stated)
-                component.RequireClass(stated);
             foreach (string file in component.FindWeights().Paths())
             {
                 if (!File.Exists(file))
