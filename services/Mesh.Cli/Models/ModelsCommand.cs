@@ -9,5 +9,7 @@ internal static class ModelsCommand
     public static Command Create() => new("models", "Inspect, verify, convert and fetch models.")
     {
         VerifyCommand.Create(),
+        ConvertCommand.Create(),
+        PullCommand.Create(),
     };
 }

@@ -9,6 +9,8 @@ public static class GoldenGroups
     /// <summary>Every group, in the order in which they are best run (small ones first).</summary>
     public static IReadOnlyList<IGoldenGroup> All { get; } =
     [
+        new BadfilesGroup(),
+        new FoldersGroup(),
         new ShapesGroup(),
         new TextGroup(),
         new UNetGroup(),
