@@ -10,7 +10,7 @@ namespace Mesh.Benchmarks.Torch;
 /// </summary>
 internal static class TorchBenchmark
 {
-    private const int Calls = 10_000;
+    private const int Calls = 1_000;
 
     /// <summary>Prints a line a measurement. Arguments: the number of threads, 2 by default.</summary>
     internal static Task<int> RunAsync(string[] args)

@@ -26,7 +26,7 @@ int main(int, char** argv) {
   at::set_num_threads(std::atoi(argv[1]));
   c10::InferenceMode guard;
   auto small = at::ones({1});
-  const int calls = 10000;
+  const int calls = 1000;
   std::printf("add_ns %f\n", seconds([&] { for (int i = 0; i < calls; i++) at::add(small, small); }) / calls * 1e9);
   std::printf("add_scalar_ns %f\n", seconds([&] { for (int i = 0; i < calls; i++) at::add(small, 1); }) / calls * 1e9);
   std::printf("reshape_ns %f\n", seconds([&] { for (int i = 0; i < calls; i++) at::reshape(small, {1, 1}); }) / calls * 1e9);
