@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Mesh.Cli.Generate;
 using Mesh.Cli.Models;
 
 namespace Mesh.Cli;
@@ -13,6 +14,7 @@ internal static class CommandTree
     public static RootCommand Create()
     {
         var root = new RootCommand("Mesh: text to image in one network step.");
+        root.Subcommands.Add(GenerateCommand.Create());
         root.Subcommands.Add(ModelsCommand.Create());
         return root;
     }

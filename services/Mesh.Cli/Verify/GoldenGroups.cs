@@ -11,6 +11,10 @@ public static class GoldenGroups
     [
         new BadfilesGroup(),
         new FoldersGroup(),
+        new TokenizerGroup(),
+        new NoiseGroup(),
+        new ResizeGroup(),
+        new SamplersGroup(),
         new ShapesGroup(),
         new TextGroup(),
         new UNetGroup(),
@@ -18,6 +22,7 @@ public static class GoldenGroups
         new StackedGroup(),
         new VaeGroup(),
         new LoraGroup(),
+        new PipelinesGroup(),
         new AuraSRGroup(),
     ];
 
