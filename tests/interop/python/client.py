@@ -135,16 +135,16 @@ def too_large_for_client():
 
 def deadline():
     call_id, metadata = named()
-    expect(Status.DEADLINE_EXCEEDED, lambda: main.Unary(pb.TestRequest(delay_ms=60000), metadata=metadata, timeout=0.5))
+    expect(Status.DEADLINE_EXCEEDED, lambda: main.Unary(pb.TestRequest(delay_ms=60000), metadata=metadata, timeout=3))
     seen = outcome(call_id)
     equal(seen.cancelled, True)
     # The core rounds a timeout up on its way to the wire.
-    assert 0 < seen.deadline_ms <= 600, seen
+    assert 0 < seen.deadline_ms <= 3100, seen
 
 
 def deadline_in_stream():
     call_id, metadata = named()
-    expect(Status.DEADLINE_EXCEEDED, lambda: list(main.ServerStream(pb.TestRequest(count=1000, delay_ms=100), metadata=metadata, timeout=1)))
+    expect(Status.DEADLINE_EXCEEDED, lambda: list(main.ServerStream(pb.TestRequest(count=1000, delay_ms=100), metadata=metadata, timeout=3)))
     equal(outcome(call_id).cancelled, True)
 
 
