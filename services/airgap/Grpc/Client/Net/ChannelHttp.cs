@@ -5,8 +5,8 @@ namespace Grpc.Net.Client;
 /// <summary>The HTTP stack under a channel.</summary>
 internal sealed class ChannelHttp : IDisposable
 {
-    // One response of up to this size needs no round trip for window updates; the transport's own start is 64 KiB.
-    private const int StreamWindow = 1024 * 1024;
+    // One response of the default size limit needs no round trip for window updates; the transport's own start is 64 KiB.
+    private const int StreamWindow = 4 * 1024 * 1024;
 
     private readonly bool _owned;
 
