@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
@@ -26,11 +27,18 @@ internal static class LoadServer
         builder.Logging.ClearProviders();
         builder.Services.AddGrpc(options => options.MaxReceiveMessageSize = null);
         ListenOptions? listening = null;
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, options =>
+        builder.Services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>();
+        builder.WebHost.ConfigureKestrel(kestrel =>
         {
-            options.Protocols = HttpProtocols.Http2;
-            listening = options;
-        }));
+            // A message of megabytes need not wait for its sender to hear that there is room.
+            kestrel.Limits.Http2.InitialStreamWindowSize = 8 * 1024 * 1024;
+            kestrel.Limits.Http2.InitialConnectionWindowSize = 16 * 1024 * 1024;
+            kestrel.Listen(IPAddress.Loopback, 0, options =>
+            {
+                options.Protocols = HttpProtocols.Http2;
+                listening = options;
+            });
+        });
         var app = builder.Build();
         app.MapGrpcService<LoadService>();
         await app.StartAsync();
