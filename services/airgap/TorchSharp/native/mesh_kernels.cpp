@@ -148,22 +148,24 @@ void pack_values(const float* source, int64_t row, int64_t count, int64_t depth,
       for (int64_t j = 0; j < width; j++) *target++ = panel + j < depth ? source[s * row + panel + j] : 0.0f;
 }
 
-constexpr int64_t RowsAtOnce = 48, ColumnsAtOnce = 512;
+// The rows of scores lie a cache line further apart than a power of two, or they would all fall into the same few sets of the cache.
+constexpr int64_t RowsAtOnce = 48, ColumnsAtOnce = 512, Pitch = ColumnsAtOnce + 16;
 
 // The attention of up to RowsAtOnce queries of one head to all its keys.
 void attend(const float* query, int64_t query_row, int64_t rows, int64_t width, const float* keys, const float* values, int64_t columns, int64_t value_width,
             float* result, int64_t result_row) {
   const auto& k = kernels();
   const int64_t out = up(value_width, k.lanes), panel = 2 * k.lanes;
-  std::vector<float> q(RowsAtOnce * width), scores(RowsAtOnce * ColumnsAtOnce), sums(RowsAtOnce * out);
+  const int64_t apart = width + 16;
+  std::vector<float> q(RowsAtOnce * apart), scores(RowsAtOnce * Pitch), sums(RowsAtOnce * out);
   std::vector<float> most(RowsAtOnce, -std::numeric_limits<float>::infinity()), weight(RowsAtOnce, 0.0f);
-  for (int64_t r = 0; r < rows; r++) std::memcpy(&q[r * width], query + r * query_row, width * sizeof(float));
+  for (int64_t r = 0; r < rows; r++) std::memcpy(&q[r * apart], query + r * query_row, width * sizeof(float));
   const int64_t padded = up(rows, k.rows);
   for (int64_t from = 0; from < columns; from += ColumnsAtOnce) {
     const int64_t count = std::min(ColumnsAtOnce, columns - from), wide = up(count, k.lanes);
-    k.product(q.data(), width, keys + from * width, width, scores.data(), ColumnsAtOnce, padded, wide, width, false);
+    k.product(q.data(), apart, keys + from * width, width, scores.data(), Pitch, padded, wide, width, false);
     for (int64_t r = 0; r < rows; r++) {
-      float* line = &scores[r * ColumnsAtOnce];
+      float* line = &scores[r * Pitch];
       std::fill(line + count, line + wide, -std::numeric_limits<float>::infinity());
       const float factor = k.soften(line, wide, &most[r], &weight[r]);
       if (from > 0 && factor != 1.0f)
@@ -171,7 +173,7 @@ void attend(const float* query, int64_t query_row, int64_t rows, int64_t width, 
     }
     // A panel of the values goes on over all columns: the next block begins further down in each.
     for (int64_t d = 0; d < out; d += panel)
-      k.product(scores.data(), ColumnsAtOnce, values + d * columns + from * panel, columns, &sums[d], out, padded, std::min(panel, out - d), count, from > 0);
+      k.product(scores.data(), Pitch, values + d * columns + from * panel, columns, &sums[d], out, padded, std::min(panel, out - d), count, from > 0);
   }
   for (int64_t r = 0; r < rows; r++)
     for (int64_t d = 0; d < value_width; d++) result[r * result_row + d] = sums[r * out + d] / weight[r];

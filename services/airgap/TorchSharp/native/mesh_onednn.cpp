@@ -176,9 +176,7 @@ class Product final : public Layer {
   std::shared_ptr<Plan> make(int64_t rows, Type type, int activation) {
     const Dims shape{weight_.size(0), weight_.size(1)};
     const Desc source({rows, shape[1]}, type, Format::ab), target({rows, shape[0]}, type, Format::ab), plain(shape, type, Format::ab);
-    // Packed weights would be a tenth faster and double the memory of a text encoder; AMX needs them.
-    const Desc weight = type == Type::f32 ? plain : Desc(shape, type, Format::any);
-    dnnl::inner_product_forward::desc what(dnnl::prop_kind::forward_inference, source, weight, bias_desc(), target);
+    dnnl::inner_product_forward::desc what(dnnl::prop_kind::forward_inference, source, Desc(shape, type, Format::any), bias_desc(), target);
     dnnl::inner_product_forward::primitive_desc how(what, attributes(activation), engine());
     if (slow(how)) return std::make_shared<Plan>();
     return std::make_shared<Plan>(Plan{dnnl::inner_product_forward(how), source, target, packed(plain, how.weights_desc())});
