@@ -157,7 +157,11 @@ void attend(const float* query, int64_t query_row, int64_t rows, int64_t width, 
   const auto& k = kernels();
   const int64_t out = up(value_width, k.lanes), panel = 2 * k.lanes;
   const int64_t apart = width + 16;
-  std::vector<float> q(RowsAtOnce * apart), scores(RowsAtOnce * Pitch), sums(RowsAtOnce * out);
+  // Kept from block to block; rows beyond the last hold leftovers, whose results nobody reads.
+  thread_local std::vector<float> q, scores, sums;
+  q.resize(std::max<size_t>(q.size(), RowsAtOnce * apart));
+  scores.resize(RowsAtOnce * Pitch);
+  sums.resize(std::max<size_t>(sums.size(), RowsAtOnce * out));
   std::vector<float> most(RowsAtOnce, -std::numeric_limits<float>::infinity()), weight(RowsAtOnce, 0.0f);
   for (int64_t r = 0; r < rows; r++) std::memcpy(&q[r * apart], query + r * query_row, width * sizeof(float));
   const int64_t padded = up(rows, k.rows);
