@@ -21,6 +21,7 @@ public abstract class GrpcBenchmark
         _app = await LoadServer.StartAsync(options => port = options.IPEndPoint!.Port);
         _channel = GrpcChannel.ForAddress($"http://127.0.0.1:{port}", new GrpcChannelOptions { MaxReceiveMessageSize = null });
         Client = new TestService.TestServiceClient(_channel);
+        Prepare();
     }
 
     [GlobalCleanup]
@@ -28,5 +29,10 @@ public abstract class GrpcBenchmark
     {
         _channel.Dispose();
         await _app.DisposeAsync();
+    }
+
+    /// <summary>Makes what a benchmark sends; its parameters are set.</summary>
+    protected virtual void Prepare()
+    {
     }
 }

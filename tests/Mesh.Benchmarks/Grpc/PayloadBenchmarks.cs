@@ -12,13 +12,8 @@ public class PayloadBenchmarks : GrpcBenchmark
     [Params(64 * 1024, 1024 * 1024)]
     public int Bytes { get; set; }
 
-    [GlobalSetup]
-    public Task PrepareAsync()
-    {
-        _request = new TestRequest { Payload = ByteString.CopyFrom(new byte[Bytes]) };
-        return StartAsync();
-    }
-
     [Benchmark]
     public async Task<TestReply> Echo() => await Client.UnaryAsync(_request);
+
+    protected override void Prepare() => _request = new TestRequest { Payload = ByteString.CopyFrom(new byte[Bytes]) };
 }
