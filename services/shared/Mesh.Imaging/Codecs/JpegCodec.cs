@@ -27,7 +27,8 @@ internal static unsafe partial class JpegCodec
         {
             fixed (byte* bytes = file)
             {
-                if (DecompressHeader(handle, bytes, (nuint)file.Length, out var width, out var height, out _, out var colour) != 0)
+                int width = 0, height = 0, sampling = 0, colour = 0;
+                if (DecompressHeader(handle, bytes, (nuint)file.Length, &width, &height, &sampling, &colour) != 0)
                     throw Fault(handle, "cannot be read");
                 limits.Check(width, height);
                 if (colour is ColourCmyk or ColourYcck)
@@ -85,7 +86,7 @@ internal static unsafe partial class JpegCodec
 
     // The C type of sizes is unsigned long, which is as wide as a pointer on every system that has a library of this name.
     [LibraryImport(Library, EntryPoint = "tjDecompressHeader3")]
-    private static partial int DecompressHeader(nint handle, byte* file, nuint size, out int width, out int height, out int sampling, out int colour);
+    private static partial int DecompressHeader(nint handle, byte* file, nuint size, int* width, int* height, int* sampling, int* colour);
 
     [LibraryImport(Library, EntryPoint = "tjDecompress2")]
     private static partial int Decompress(nint handle, byte* file, nuint size, byte* into, int width, int pitch, int height, int format, int flags);

@@ -12,7 +12,8 @@ internal static unsafe partial class WebPCodec
     {
         fixed (byte* bytes = file)
         {
-            if (GetInfo(bytes, (nuint)file.Length, out var width, out var height) == 0)
+            int width = 0, height = 0;
+            if (GetInfo(bytes, (nuint)file.Length, &width, &height) == 0)
                 throw new ImageException("a WebP file that cannot be read");
             limits.Check(width, height);
             var rgba = new byte[checked(width * height * 4)];
@@ -50,7 +51,7 @@ internal static unsafe partial class WebPCodec
     }
 
     [LibraryImport(Library, EntryPoint = "WebPGetInfo")]
-    private static partial int GetInfo(byte* file, nuint size, out int width, out int height);
+    private static partial int GetInfo(byte* file, nuint size, int* width, int* height);
 
     [LibraryImport(Library, EntryPoint = "WebPDecodeRGBAInto")]
     private static partial byte* DecodeInto(byte* file, nuint size, byte* into, nuint intoSize, int stride);

@@ -20,7 +20,7 @@ public sealed record TextConditioning(Tensor Context, Tensor? Pooled = null) : I
     /// <summary>Some rows, in order. New tensors that share memory with these.</summary>
     public TextConditioning Rows(int first, int count) => new(Context.narrow(0, first, count), Pooled?.narrow(0, first, count));
 
-    /// <summary>Zeros of the same shape: SDXL's stand-in for an absent negative text. New tensors.</summary>
+    /// <summary>Zeros of the same shape: what SDXL takes for an absent negative text. New tensors.</summary>
     public TextConditioning Zeros() => new(Context.mul(0), Pooled?.mul(0));
 
     /// <summary>The same values elsewhere. New tensors.</summary>
