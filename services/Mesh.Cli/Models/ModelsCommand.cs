@@ -8,6 +8,7 @@ internal static class ModelsCommand
 {
     public static Command Create() => new("models", "Inspect, verify, convert and fetch models.")
     {
+        InspectCommand.Create(),
         VerifyCommand.Create(),
         ConvertCommand.Create(),
         PullCommand.Create(),
