@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Mesh.Cli.Bench;
+using Mesh.Cli.Doctor;
 using Mesh.Cli.Generate;
 using Mesh.Cli.Models;
 
@@ -16,6 +18,8 @@ internal static class CommandTree
         var root = new RootCommand("Mesh: text to image in one network step.");
         root.Subcommands.Add(GenerateCommand.Create());
         root.Subcommands.Add(ModelsCommand.Create());
+        root.Subcommands.Add(BenchCommand.Create());
+        root.Subcommands.Add(DoctorCommand.Create());
         return root;
     }
 
