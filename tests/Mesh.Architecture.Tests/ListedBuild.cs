@@ -26,8 +26,8 @@ internal sealed class ListedBuild
     /// <summary>What lists mention and nothing here has.</summary>
     private static readonly string[] OfOtherPackages = ["Tensorboard.", "RESPite."];
 
-    /// <summary>CS8795, CS8785, CS0759: parts of a member that a source generator writes, and none runs here.</summary>
-    private static readonly HashSet<string> OfGenerators = ["CS8795", "CS8785", "CS0759"];
+    /// <summary>Parts of a member that a source generator writes, and none runs here; what such a part would assign.</summary>
+    private static readonly HashSet<string> OfGenerators = ["CS8795", "CS8785", "CS0759", "CS0165", "CS0177"];
 
     private static readonly string[] Replaced = ["Mesh.", "Grpc.", "TorchSharp.", "Microsoft.ML.Tokenizers.", "StackExchange.Redis."];
 
@@ -55,9 +55,24 @@ internal sealed class ListedBuild
         var inner = Referenced(project).Select(Build).ToList();
         var faults = inner.SelectMany(x => x.Errors).ToList();
         if (faults.Count > 0) return _built[project] = (null, faults);
-        var folder = Path.GetDirectoryName(project)!.Replace('\\', '/') + "/";
-        var trees = Tree.Files(".cs").Where(x => x.StartsWith(folder, StringComparison.Ordinal)).Select(x => Parse(Tree.Read(x), x)).Concat(Generated(Path.GetFileNameWithoutExtension(project)));
+        var trees = Sources(project).Select(x => Parse(Tree.Read(x), x)).Concat(Generated(Path.GetFileNameWithoutExtension(project)));
         return _built[project] = Emit(AssemblyName(project), trees, [.. _platform, _lists.Value.Reference!, .. inner.Select(x => x.Reference!)]);
+    }
+
+    /// <summary>The files of the project's folder, and those of others that it names.</summary>
+    private static IEnumerable<string> Sources(string project)
+    {
+        var folder = Path.GetDirectoryName(project)!.Replace('\\', '/');
+        var linked = XDocument.Parse(Tree.Read(project)).Descendants("Compile").Select(x => x.Attribute("Include")?.Value).OfType<string>()
+            .Select(x => Relative(folder, x)).ToList();
+        return Tree.Files(".cs").Where(x => x.StartsWith(folder + "/", StringComparison.Ordinal)
+            || linked.Any(y => x == y || (y.EndsWith("/*.cs", StringComparison.Ordinal) && Path.GetDirectoryName(x) == Path.GetDirectoryName(y))));
+    }
+
+    private static string Relative(string folder, string included)
+    {
+        var path = included.Contains("$(MeshRoot)", StringComparison.Ordinal) ? included.Replace("$(MeshRoot)", "", StringComparison.Ordinal) : Path.Combine(folder, included);
+        return Path.GetRelativePath(Repository.Root, Repository.PathOf(path)).Replace('\\', '/');
     }
 
     private static (MetadataReference? Reference, IReadOnlyList<string> Errors) Emit(string name, IEnumerable<SyntaxTree> trees, IEnumerable<MetadataReference> references)
@@ -81,10 +96,9 @@ internal sealed class ListedBuild
     private static IEnumerable<string> Referenced(string project)
     {
         var folder = Path.GetDirectoryName(project)!;
-        var named = XDocument.Parse(Tree.Read(project)).Descendants("ProjectReference").Select(x => x.Attribute("Include")!.Value)
-            .Select(x => x.Contains("$(MeshRoot)", StringComparison.Ordinal) ? x.Replace("$(MeshRoot)", "", StringComparison.Ordinal) : Path.Combine(folder, x));
+        var named = XDocument.Parse(Tree.Read(project)).Descendants("ProjectReference").Select(x => Relative(folder, x.Attribute("Include")!.Value));
         var own = project.StartsWith("tests/", StringComparison.Ordinal) && project.EndsWith("Tests.csproj", StringComparison.Ordinal) ? ["tests/Mesh.Testing/Mesh.Testing.csproj"] : Array.Empty<string>();
-        var direct = named.Select(x => Path.GetRelativePath(Repository.Root, Repository.PathOf(x)).Replace('\\', '/')).Concat(own).ToList();
+        var direct = named.Concat(own).ToList();
         return direct.Concat(direct.SelectMany(Referenced)).Distinct();
     }
 

@@ -24,6 +24,17 @@ internal sealed class StubWriter(IReadOnlyList<ListedType> types, IReadOnlyDicti
     private static readonly string[] Inheritable =
         ["System.Attribute", "System.Exception", "System.EventArgs", "System.Collections.ObjectModel.Collection<", "System.Collections.Generic.List<", "System.Net.Http."];
 
+    /// <summary>Members that the lists know by the types of their tuples alone.</summary>
+    private static readonly Dictionary<string, string> Named = new(StringComparer.Ordinal)
+    {
+        ["named_parameters"] = "System.Collections.Generic.IEnumerable<(string name, TorchSharp.Modules.Parameter parameter)>",
+        ["named_buffers"] = "System.Collections.Generic.IEnumerable<(string name, TorchSharp.torch.Tensor buffer)>",
+        ["named_children"] = "System.Collections.Generic.IEnumerable<(string name, TorchSharp.torch.nn.Module module)>",
+        ["named_modules"] = "System.Collections.Generic.IEnumerable<(string name, TorchSharp.torch.nn.Module module)>",
+    };
+
+    private static readonly string[] Protected = ["NewInstance", "ResolveAsync", "CreatePicker"];
+
     private readonly HashSet<string> _enums = [.. Flatten(types).Where(x => x.Kind == "enum").Select(x => x.Path)];
     private readonly HashSet<string> _classes = [.. Flatten(types).Where(x => x.Kind == "class").Select(x => x.Path.Split('<')[0])];
     private readonly StringBuilder _text = new();
@@ -48,10 +59,10 @@ internal sealed class StubWriter(IReadOnlyList<ListedType> types, IReadOnlyDicti
         if (type.Kind == "delegate")
         {
             var invoke = type.Members.Single(x => x.Name == "Invoke");
-            _text.AppendLine(CultureInfo.InvariantCulture, $"public delegate {invoke.Type} {type.Name}({Parameters(invoke.Parameters!, false)});");
+            _text.AppendLine(CultureInfo.InvariantCulture, $"public delegate {invoke.Type} {type.Name}({Parameters(invoke.Parameters!, false)}){Constraints(type.Name)};");
             return;
         }
-        _text.AppendLine(CultureInfo.InvariantCulture, $"public {(type.Kind == "static class" ? "static partial class" : $"partial {type.Kind}".Replace("partial enum", "enum", StringComparison.Ordinal))} {type.Name}{Bases(type)} {{");
+        _text.AppendLine(CultureInfo.InvariantCulture, $"public {(type.Kind == "static class" ? "static partial class" : $"partial {type.Kind}".Replace("partial enum", "enum", StringComparison.Ordinal))} {type.Name}{Bases(type)}{(type.Name.StartsWith("ClientInterceptorContext", StringComparison.Ordinal) ? Constraints(type.Name) : "")} {{");
         var isStub = type.Kind == "class";
         if (isStub) _text.AppendLine(CultureInfo.InvariantCulture, $"protected internal {Bare(type.Name)}({Marker} _){(HasStubBase(type) ? " : base(_)" : "")} {{ }}");
         foreach (var member in type.Members) WriteMember(type, member, isStub);
@@ -116,7 +127,7 @@ internal sealed class StubWriter(IReadOnlyList<ListedType> types, IReadOnlyDicti
     };
 
     /// <summary>The lists do not tell who may call; these are what our own code overrides.</summary>
-    private static bool IsProtected(ListedMember member) => member.Name is "NewInstance" || member.Name.EndsWith("Core", StringComparison.Ordinal)
+    private static bool IsProtected(ListedMember member) => Protected.Contains(member.Name) || member.Name.EndsWith("Core", StringComparison.Ordinal)
         || (member.Name == "Dispose" && member.Parameters is ["bool disposing"]);
 
     private string Property(ListedType type, ListedMember member)
@@ -136,8 +147,13 @@ internal sealed class StubWriter(IReadOnlyList<ListedType> types, IReadOnlyDicti
         if (member.Name is "op_Implicit" or "op_Explicit")
             return $"public static {(member.Name == "op_Implicit" ? "implicit" : "explicit")} operator {member.Type}({parameters}) => throw null!;";
         if (Operators.TryGetValue(member.Name, out var symbol)) return $"public static {member.Type} operator {symbol}({parameters}) => throw null!;";
-        return $"{Modifier(type, member)}{member.Type} {Safe(member.Name)}({parameters}){(type.Kind == "interface" ? ";" : " => throw null!;")}";
+        var isBare = type.Kind == "interface" && !(type.Name == "IAsyncStreamWriter<T>" && member.Parameters!.Count == 2);
+        return $"{Modifier(type, member)}{Named.GetValueOrDefault(member.Name, member.Type)} {Safe(member.Name)}({parameters}){Constraints(member.Name)}{(isBare ? ";" : " => throw null!;")}";
     }
+
+    /// <summary>The lists do not tell constraints; gRPC's messages are classes wherever a method or delegate is generic over them.</summary>
+    private static string Constraints(string name) => (name.Contains("TRequest", StringComparison.Ordinal) ? " where TRequest : class" : "")
+        + (name.Contains("TResponse", StringComparison.Ordinal) ? " where TResponse : class" : "");
 
     private string Parameters(IReadOnlyList<string> parameters, bool isExtension) =>
         (isExtension && parameters.Count > 0 && !parameters[0].StartsWith("ref ", StringComparison.Ordinal) ? "this " : "") + string.Join(", ", parameters.Select(Parameter));
