@@ -3,6 +3,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Mesh.Benchmarks.Grpc;
+using Mesh.Benchmarks.Torch;
 
 // `Mesh.Benchmarks VERB ...` runs one of these; anything else goes to BenchmarkDotNet, such as `--filter '*Unary*'` or `--list flat`.
 var verbs = new Dictionary<string, Func<string[], Task<int>>>
@@ -10,6 +11,7 @@ var verbs = new Dictionary<string, Func<string[], Task<int>>>
     ["load"] = LoadCommand.RunAsync,
     ["load-server"] = LoadServer.RunAsync,
     ["load-client"] = LoadClient.RunAsync,
+    ["torch"] = TorchBenchmark.RunAsync,
 };
 
 if (args is [var verb, .. var rest] && verbs.TryGetValue(verb, out var run))
