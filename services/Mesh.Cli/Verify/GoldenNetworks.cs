@@ -16,7 +16,7 @@ public static class GoldenNetworks
     /// <param name="config">The class's configuration.</param>
     /// <param name="device">Where its weights are made; the meta device for names and shapes alone.</param>
     /// <exception cref="FormatException">A class that is not built here.</exception>
-    public static Module Build(string name, JsonElement config, Device? device = null) => name switch
+    public static Module Build(string name, JsonElement config, Device? device) => name switch
     {
         "UNet2DConditionModel" => new UNet(UNetConfig.FromJson(config), device),
         "ControlNetModel" => new ControlNet(ControlNetConfig.FromJson(config), device),
@@ -32,7 +32,7 @@ public static class GoldenNetworks
     public static Module FromDescription(GoldenCase golden, JsonElement description)
     {
         description.Only("network", "class", "prefix", "config", "state_dict", "attention", "weights", "versions", "gains");
-        var network = Build(description.GetProperty("class").GetString()!, description.GetProperty("config"));
+        var network = BlankNetwork.Make(device => Build(description.GetProperty("class").GetString()!, description.GetProperty("config"), device));
         var keys = Keys("state_dict", network, description.GetProperty("state_dict").Shapes());
         if (!keys.Ok)
             throw new FormatException(keys.Note);

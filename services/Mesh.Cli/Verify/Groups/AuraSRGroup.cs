@@ -102,7 +102,7 @@ public sealed partial class AuraSRGroup : IGoldenGroup
     private static List<Check> Tiles(GoldenCase golden)
     {
         using var scope = NewDisposeScope();
-        using var network = Fill(golden, new AuraSR(Config(golden)));
+        using var network = Fill(golden, BlankNetwork.Make(device => new AuraSR(Config(golden), device)));
         var checks = new List<Check> { Keys(golden, network) };
         if (golden.Has("split"))
             checks.Add(Split(golden, network));
@@ -134,7 +134,7 @@ public sealed partial class AuraSRGroup : IGoldenGroup
         golden.Knows("share_of_bytes_0_or_255", "largest_byte_difference");
         using var inference = inference_mode();
         using var scope = NewDisposeScope();
-        using var network = Fill(golden, new AuraSR(Config(golden)));
+        using var network = Fill(golden, BlankNetwork.Make(device => new AuraSR(Config(golden), device)));
         yield return Keys(golden, network);
         using var weights = AuraSRUpscaler.TileWeights(network.Config.ImageSize);
         yield return golden.Compare(

@@ -34,7 +34,8 @@ public sealed class TextGroup : IGoldenGroup
             "CLIPTextModelWithProjection" => true,
             var other => throw new FormatException($"{other} is no text encoder"),
         };
-        return GoldenNetworks.Fill(golden, new ClipTextEncoder(ClipTextConfig.FromJson(description.GetProperty(configField), projection)));
+        var config = ClipTextConfig.FromJson(description.GetProperty(configField), projection);
+        return GoldenNetworks.Fill(golden, BlankNetwork.Make(device => new ClipTextEncoder(config, device)));
     }
 
     private static IEnumerable<Check> Encoder(GoldenCase golden)

@@ -47,7 +47,8 @@ public sealed class UNetGroup : IGoldenGroup
     {
         golden.Knows("network");
         var weights = golden.Field("weights").Only("weights", "prefix", "shapes", "shapes_in", "gain");
-        var net = new UNet(UNetConfig.FromJson(golden.Field("config")));
+        var config = UNetConfig.FromJson(golden.Field("config"));
+        var net = BlankNetwork.Make(device => new UNet(config, device));
         return GoldenNetworks.Fill(golden, net, weights.Text("prefix") ?? "", GoldenNetworks.Gain(weights));
     }
 

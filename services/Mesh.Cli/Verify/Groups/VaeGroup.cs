@@ -35,8 +35,8 @@ public sealed class VaeGroup : IGoldenGroup
     {
         golden.Knows("network");
         var weights = golden.Field("weights").Only("weights", "prefix", "shapes", "shapes_in", "gain");
-        return GoldenNetworks.Fill(
-            golden, new AutoencoderKL(AutoencoderKLConfig.FromJson(golden.Field("config"))), weights.Text("prefix") ?? "", GoldenNetworks.Gain(weights));
+        var config = AutoencoderKLConfig.FromJson(golden.Field("config"));
+        return GoldenNetworks.Fill(golden, BlankNetwork.Make(device => new AutoencoderKL(config, device)), weights.Text("prefix") ?? "", GoldenNetworks.Gain(weights));
     }
 
     private static Check? Keys(GoldenCase golden, nn.Module network) =>

@@ -1,3 +1,4 @@
+using Mesh.Models.Networks;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -9,12 +10,12 @@ namespace Mesh.Models.Layers;
 /// <summary>
 /// A 3x3 convolution whose kernel is mixed from a bank, modulated by input channel and normalised by output channel, for each sample on its own.
 /// </summary>
-public sealed class AdaptiveConv : Module<Tensor, Tensor, Tensor, Tensor>
+public sealed class AdaptiveConv : Module<Tensor, Tensor, Tensor, Tensor>, IOwnWeights
 {
     private const int Side = 3;
     private const double LeastNorm = 1e-8;
 
-    [ComponentName(Name = "weights")] private readonly Parameter _weights;
+    [ComponentName(Name = "weights")] private Parameter _weights;
 
     /// <summary>A layer with random weights.</summary>
     /// <param name="input">Channels in.</param>
@@ -28,6 +29,8 @@ public sealed class AdaptiveConv : Module<Tensor, Tensor, Tensor, Tensor>
         _weights = new Parameter(randn([kernels, output, input, Side, Side], device: device));
         RegisterComponents();
     }
+
+    void IOwnWeights.Allocate(ScalarType dtype) => ConditionallyRegisterParameter("weights", _weights = BlankNetwork.Like(_weights, dtype));
 
     internal int[] ModulationWidths => [(int)_weights.shape[2], (int)_weights.shape[0]];
 

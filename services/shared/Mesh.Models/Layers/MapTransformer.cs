@@ -1,3 +1,4 @@
+using Mesh.Models.Networks;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -65,10 +66,10 @@ public sealed class MapTransformer : Module<Tensor, Tensor>
     }
 
     // Channels divided by their length, times a gain.
-    private sealed class ChannelNorm : Module<Tensor, Tensor>
+    private sealed class ChannelNorm : Module<Tensor, Tensor>, IOwnWeights
     {
         private readonly double _root;
-        [ComponentName(Name = "g")] private readonly Parameter _gain;
+        [ComponentName(Name = "g")] private Parameter _gain;
 
         public ChannelNorm(int channels, Device? device)
             : base(nameof(ChannelNorm))
@@ -83,12 +84,14 @@ public sealed class MapTransformer : Module<Tensor, Tensor>
             using var scope = NewDisposeScope();
             return (F.normalize(x, dim: 1) * (_gain * _root)).MoveToOuterDisposeScope();
         }
+
+        void IOwnWeights.Allocate(ScalarType dtype) => ConditionallyRegisterParameter("g", _gain = BlankNetwork.Like(_gain, dtype));
     }
 
     // Published files hold a scale that nothing uses.
-    private sealed class Unused : Module
+    private sealed class Unused : Module, IOwnWeights
     {
-        [ComponentName(Name = "scale")] private readonly Parameter _scale;
+        [ComponentName(Name = "scale")] private Parameter _scale;
 
         public Unused(Device? device)
             : base(nameof(Unused))
@@ -96,6 +99,8 @@ public sealed class MapTransformer : Module<Tensor, Tensor>
             _scale = new Parameter(zeros([1], device: device));
             RegisterComponents();
         }
+
+        void IOwnWeights.Allocate(ScalarType dtype) => ConditionallyRegisterParameter("scale", _scale = BlankNetwork.Like(_scale, dtype));
     }
 
     private sealed class MapAttention : Module<Tensor, Tensor>

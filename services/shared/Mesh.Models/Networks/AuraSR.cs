@@ -131,12 +131,12 @@ public sealed class AuraSR : Module<Tensor, Tensor, Tensor?, Tensor>
     }
 
     // A linear layer that learns a tenth as fast: weight and bias count a tenth.
-    private sealed class ScaledLinear : Module<Tensor, Tensor>
+    private sealed class ScaledLinear : Module<Tensor, Tensor>, IOwnWeights
     {
         private const double LearningRate = 0.1;
 
-        [ComponentName(Name = "weight")] private readonly Parameter _weight;
-        [ComponentName(Name = "bias")] private readonly Parameter _bias;
+        [ComponentName(Name = "weight")] private Parameter _weight;
+        [ComponentName(Name = "bias")] private Parameter _bias;
 
         public ScaledLinear(int input, int output, Device? device)
             : base(nameof(ScaledLinear))
@@ -150,6 +150,12 @@ public sealed class AuraSR : Module<Tensor, Tensor, Tensor?, Tensor>
         {
             using var scope = NewDisposeScope();
             return F.linear(x, _weight * LearningRate, _bias * LearningRate).MoveToOuterDisposeScope();
+        }
+
+        void IOwnWeights.Allocate(ScalarType dtype)
+        {
+            ConditionallyRegisterParameter("weight", _weight = BlankNetwork.Like(_weight, dtype));
+            ConditionallyRegisterParameter("bias", _bias = BlankNetwork.Like(_bias, dtype));
         }
     }
 

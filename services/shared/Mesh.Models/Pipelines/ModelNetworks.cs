@@ -82,7 +82,8 @@ public sealed class ModelNetworks
         var component = ModelComponent.Open(folder, variant);
         component.RequireClass("ControlNetModel");
         using var weights = component.OpenWeights();
-        return Fill(new ControlNet(ControlNetConfig.FromJson(component.RequireConfig())), weights, compute ?? ComputeOptions.Default);
+        var (config, options) = (ControlNetConfig.FromJson(component.RequireConfig()), compute ?? ComputeOptions.Default);
+        return Fill(BlankNetwork.Make(device => new ControlNet(config, device), options.Type), weights, options);
     }
 
     private int Factor()
@@ -101,7 +102,8 @@ public sealed class ModelNetworks
     {
         var component = Folder.Require(name);
         var config = component.RequireConfig();
-        var network = name == "unet" && _model.UNetFile is { } file ? FillFromFile(build(config, null), file) : FillFromComponent(build(config, null), component);
+        var blank = BlankNetwork.Make(device => build(config, device), _compute.Type);
+        var network = name == "unet" && _model.UNetFile is { } file ? FillFromFile(blank, file) : FillFromComponent(blank, component);
         AddLoras(name, network);
         return network;
     }
@@ -126,8 +128,6 @@ public sealed class ModelNetworks
     private static T Fill<T>(T network, IWeightSource weights, ComputeOptions compute)
         where T : Module
     {
-        if (compute.Type != ScalarType.Float32)
-            network = network.to(compute.Type);
         StrictLoader.Load(network.state_dict(), weights);
         network.eval();
         foreach (var parameter in network.parameters())
