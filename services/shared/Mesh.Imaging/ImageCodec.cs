@@ -85,6 +85,6 @@ public static class ImageCodec
         _ => null,
     };
 
-    private static InvalidOperationException Missing(DllNotFoundException fault) =>
+    private static NotSupportedException Missing(DllNotFoundException fault) =>
         new("the picture libraries are not all installed: libpng16-16, libturbojpeg0 and libwebp7 are needed", fault);
 }

@@ -108,6 +108,15 @@ public sealed class RecipeTests
         found.Reason.ShouldNotBeEmpty();
     }
 
+    [Fact]
+    public void Decide_ConsistencyPipeline_TakesItsGuidance()
+    {
+        using var folder = new TempFolder();
+        var model = Write(folder, "LatentConsistencyModelPipeline", "LCMScheduler", "\"clip_sample\":false", false);
+
+        RecipeRecognition.Decide(model, ModelFolder.Open(model.Folder)).Recipe.Guidance.ShouldBe(8.5);
+    }
+
     [Theory]
     [InlineData("StableDiffusionPipeline", "PNDMScheduler", "", false)]
     [InlineData("StableDiffusionXLPipeline", "EulerDiscreteScheduler", "\"timestep_spacing\":\"trailing\"", true)]

@@ -17,6 +17,9 @@ public static class RecipeRecognition
     private const double UsualGuidance = 7.5;
     private const double UsualGuidanceXl = 5;
 
+    // Latent consistency models that were distilled with guidance are told its scale as a number and run once a step.
+    private const double ConsistencyGuidance = 8.5;
+
     private static readonly Dictionary<string, string> ByCheckpoint = new(StringComparer.Ordinal)
     {
         ["SDXL-Turbo"] = "sdxl-turbo",
@@ -96,7 +99,8 @@ public static class RecipeRecognition
 
         if (Samplers.SchedulerConfig.KindOf(name) is null)
             throw Doubt($"{folder.FolderPath}: the scheduler file names {name}, which steps many kinds of checkpoint");
-        return new RecognisedRecipe(RecipeBook.OfFile(name, file, isXl ? UsualGuidanceXl : UsualGuidance), $"the scheduler file names {name}");
+        var found = new RecognisedRecipe(RecipeBook.OfFile(name, file, isXl ? UsualGuidanceXl : UsualGuidance), $"the scheduler file names {name}");
+        return folder.PipelineClass == "LatentConsistencyModelPipeline" ? found with { Recipe = found.Recipe with { Guidance = ConsistencyGuidance } } : found;
     }
 
     /// <summary>A base model of several steps: its scheduler file's sampler, and DDIM for the one class that is not built.</summary>
