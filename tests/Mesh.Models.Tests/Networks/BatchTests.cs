@@ -1,4 +1,3 @@
-using Mesh.Models.Networks;
 using static TorchSharp.torch;
 
 namespace Mesh.Models.Tests.Networks;
