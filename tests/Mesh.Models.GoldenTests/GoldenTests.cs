@@ -40,4 +40,8 @@ public sealed class GoldenTests
         rows.Where(r => !r.Check.Ok).Select(r => $"{r.Check.What}: {r.Check.Error:0.0e+0} {r.Check.Note}").ShouldBeEmpty();
         rows.Max(r => r.Check.Error).ShouldBeGreaterThan(1e-4, "bf16 has eight bits, so a smaller error means that it was not used");
     }
+
+    [Fact]
+    public void CommittedGroups_All_AreBuilt() =>
+        GoldenRunner.GroupsIn(GoldenFolder.Committed).Where(g => GoldenGroups.Find(g) is null).ShouldBeEmpty();
 }
