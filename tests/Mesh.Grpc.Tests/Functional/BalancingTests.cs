@@ -100,7 +100,6 @@ public sealed class BalancingTests
         channel.State.ShouldBe(ConnectivityState.Idle);
         await channel.ConnectAsync().DefaultTimeout();
         channel.State.ShouldBe(ConnectivityState.Ready);
-        await AskAsync(new TestService.TestServiceClient(channel));
         var change = channel.WaitForStateChangedAsync(ConnectivityState.Ready);
         await hosts.StopAsync(0);
         await change.DefaultTimeout();

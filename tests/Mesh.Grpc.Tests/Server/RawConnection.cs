@@ -23,11 +23,10 @@ internal sealed class RawConnection : IDisposable
 
     internal static readonly byte[] Preface = Encoding.ASCII.GetBytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
-    private readonly TcpClient _tcp = new() { NoDelay = true };
+    private readonly TcpClient _tcp;
 
-    private RawConnection()
-    {
-    }
+    /// <summary>Either side of a connection that is there.</summary>
+    internal RawConnection(TcpClient tcp) => _tcp = tcp;
 
     private NetworkStream Stream => _tcp.GetStream();
 
@@ -36,7 +35,7 @@ internal sealed class RawConnection : IDisposable
     /// <summary>A connection that has sent nothing yet.</summary>
     internal static async Task<RawConnection> ConnectAsync(int port)
     {
-        var connection = new RawConnection();
+        var connection = new RawConnection(new TcpClient { NoDelay = true });
         await connection._tcp.ConnectAsync("127.0.0.1", port).DefaultTimeout();
         return connection;
     }
@@ -63,13 +62,17 @@ internal sealed class RawConnection : IDisposable
     }
 
     /// <summary>The header block of a call, as literals that HPACK neither compresses nor remembers.</summary>
-    internal static byte[] CallHeaders(string path)
+    internal static byte[] CallHeaders(string path, params (string Name, string Value)[] metadata) => HeaderBlock(
+    [
+        (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"), ("content-type", "application/grpc"), ("te", "trailers"),
+        .. metadata,
+    ]);
+
+    /// <summary>Headers of up to 126 characters a name or value, each a field of its own.</summary>
+    internal static byte[] HeaderBlock(params (string Name, string Value)[] headers)
     {
         using var block = new MemoryStream();
-        foreach (var (name, value) in new[]
-        {
-            (":method", "POST"), (":scheme", "http"), (":path", path), (":authority", "localhost"), ("content-type", "application/grpc"), ("te", "trailers"),
-        })
+        foreach (var (name, value) in headers)
         {
             block.WriteByte(0);
             foreach (var text in new[] { name, value })
@@ -79,6 +82,14 @@ internal sealed class RawConnection : IDisposable
             }
         }
         return block.ToArray();
+    }
+
+    /// <summary>Takes what a client's connection begins with.</summary>
+    internal async Task ReadPrefaceAsync()
+    {
+        var preface = new byte[Preface.Length];
+        await Stream.ReadExactlyAsync(preface).DefaultTimeout();
+        preface.ShouldBe(Preface);
     }
 
     internal Task SendAsync(byte[] bytes) => Stream.WriteAsync(bytes).DefaultTimeout();

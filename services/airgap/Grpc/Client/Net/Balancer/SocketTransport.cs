@@ -16,7 +16,7 @@ internal sealed class SocketTransport(Subchannel subchannel, TimeSpan connectTim
     private static readonly TimeSpan WaitingSocketCheck = TimeSpan.FromSeconds(5);
 
     private readonly Lock _lock = new();
-    private Socket? _waiting;
+    private WaitingSocket? _waiting;
     private Timer? _waitingCheck;
     private volatile BalancerAddress? _current;
     private int _open;
@@ -89,44 +89,34 @@ internal sealed class SocketTransport(Subchannel subchannel, TimeSpan connectTim
         }
     }
 
-    private static bool IsClosedByPeer(Socket socket)
-    {
-        try
-        {
-            return socket.Poll(0, SelectMode.SelectRead) && socket.Available == 0;
-        }
-        catch (SocketException)
-        {
-            return true;
-        }
-    }
-
     private async Task<Stream> OpenAsync(BalancerAddress address, CancellationToken cancellationToken)
     {
         int generation;
-        Socket? socket = null;
+        WaitingSocket? socket = null;
         lock (_lock)
         {
             generation = _generation;
             if (_waiting is { } waiting && ReferenceEquals(_current, address))
             {
-                if (!IsClosedByPeer(waiting)) socket = waiting;
-                else waiting.Dispose();
-                _waiting = null;
+                if (!waiting.IsClosedByPeer())
+                {
+                    socket = waiting;
+                    _waiting = null;
+                }
                 DropWaiting();
             }
             _open++;
         }
         try
         {
-            socket ??= await ConnectSocketAsync(address.EndPoint, connectTimeout, cancellationToken).ConfigureAwait(false);
+            socket ??= new WaitingSocket(await ConnectSocketAsync(address.EndPoint, connectTimeout, cancellationToken).ConfigureAwait(false));
         }
         catch
         {
             Closed(generation);
             throw;
         }
-        return new TrackedStream(new NetworkStream(socket, ownsSocket: true), () => Closed(generation));
+        return socket.Open(() => Closed(generation));
     }
 
     private void Keep(Socket socket, BalancerAddress address)
@@ -137,7 +127,7 @@ internal sealed class SocketTransport(Subchannel subchannel, TimeSpan connectTim
             _generation++;
             _open = 0;
             _current = address;
-            _waiting = socket;
+            _waiting = new WaitingSocket(socket);
             _waitingCheck = new Timer(static transport => ((SocketTransport)transport!).CheckWaiting(), this, WaitingSocketCheck, WaitingSocketCheck);
         }
     }
@@ -146,7 +136,7 @@ internal sealed class SocketTransport(Subchannel subchannel, TimeSpan connectTim
     {
         lock (_lock)
         {
-            if (_waiting is not { } waiting || !IsClosedByPeer(waiting)) return;
+            if (_waiting is not { } waiting || !waiting.IsClosedByPeer()) return;
             DropWaiting();
             if (_open > 0) return;
         }

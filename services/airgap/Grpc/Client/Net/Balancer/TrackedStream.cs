@@ -1,8 +1,9 @@
 namespace Grpc.Net.Client.Balancer;
 
-/// <summary>A stream that tells once when it is closed.</summary>
-internal sealed class TrackedStream(Stream inner, Action closed) : Stream
+/// <summary>A stream that begins with bytes received before, and tells once when it is closed.</summary>
+internal sealed class TrackedStream(Stream inner, ReadOnlyMemory<byte> received, Action closed) : Stream
 {
+    private ReadOnlyMemory<byte> _received = received;
     private Action? _closed = closed;
 
     public override bool CanRead => inner.CanRead;
@@ -19,14 +20,15 @@ internal sealed class TrackedStream(Stream inner, Action closed) : Stream
         set => throw new NotSupportedException();
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => inner.Read(buffer, offset, count);
+    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
-    public override int Read(Span<byte> buffer) => inner.Read(buffer);
+    public override int Read(Span<byte> buffer) => _received.IsEmpty ? inner.Read(buffer) : TakeReceived(buffer);
 
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => inner.ReadAsync(buffer, cancellationToken);
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
+        _received.IsEmpty ? inner.ReadAsync(buffer, cancellationToken) : ValueTask.FromResult(TakeReceived(buffer.Span));
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        inner.ReadAsync(buffer, offset, count, cancellationToken);
+        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
     public override void Write(byte[] buffer, int offset, int count) => inner.Write(buffer, offset, count);
 
@@ -53,5 +55,13 @@ internal sealed class TrackedStream(Stream inner, Action closed) : Stream
             Interlocked.Exchange(ref _closed, null)?.Invoke();
         }
         base.Dispose(disposing);
+    }
+
+    private int TakeReceived(Span<byte> buffer)
+    {
+        var count = Math.Min(_received.Length, buffer.Length);
+        _received.Span[..count].CopyTo(buffer);
+        _received = count == _received.Length ? default : _received[count..];
+        return count;
     }
 }
