@@ -13,7 +13,8 @@ public sealed class DeadlineAndCancelTests
         await using var server = await RawServer.StartAsync(context => HangAsync(context, aborted));
         using var channel = server.CreateChannel();
 
-        using var call = channel.CreateCallInvoker().AsyncUnaryCall(RawServer.Unary, null, new CallOptions(deadline: DateTime.UtcNow.AddMilliseconds(200)), "");
+        // Long enough for the request to reach the server of a busy machine: without it, there would be no stream to reset.
+        using var call = channel.CreateCallInvoker().AsyncUnaryCall(RawServer.Unary, null, new CallOptions(deadline: DateTime.UtcNow.AddSeconds(2)), "");
         var failure = await Wire.FailureAsync(call.ResponseAsync);
 
         failure.StatusCode.ShouldBe(StatusCode.DeadlineExceeded);
