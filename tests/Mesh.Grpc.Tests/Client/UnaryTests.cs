@@ -120,6 +120,30 @@ public sealed class UnaryTests
         failure.Trailers.GetValueBytes("grpc-status-details-bin").ShouldBe([9]);
     }
 
+    [ProtocolFact("does not split joined binary values")]
+    public async Task Call_BinaryNamesRepeatedAndJoined_AreEntriesOfTheirOwn()
+    {
+        await using var server = await RawServer.StartAsync(async context =>
+        {
+            context.Response.Headers["x-apart-bin"] = new(["AQI", "", "Aw=="]);
+            context.Response.Headers["x-joined-bin"] = "AQI,, Aw==";
+            await context.Response.SendAsync("");
+            context.Response.AppendTrailer("y-apart-bin", new(["AQI", "Aw=="]));
+            context.Response.AppendTrailer("y-joined-bin", "AQI,,Aw==");
+            context.Response.EndWith(StatusCode.OK);
+        });
+        using var channel = server.CreateChannel();
+
+        using var call = channel.CreateCallInvoker().AsyncUnaryCall(RawServer.Unary, null, new CallOptions(), "");
+        var headers = await call.ResponseHeadersAsync.DefaultTimeout();
+        await call.ResponseAsync.DefaultTimeout();
+
+        headers.GetAll("x-apart-bin").Select(entry => entry.ValueBytes).ShouldBe([[1, 2], [], [3]]);
+        headers.GetAll("x-joined-bin").Select(entry => entry.ValueBytes).ShouldBe([[1, 2], [], [3]]);
+        call.GetTrailers().GetAll("y-apart-bin").Select(entry => entry.ValueBytes).ShouldBe([[1, 2], [3]]);
+        call.GetTrailers().GetAll("y-joined-bin").Select(entry => entry.ValueBytes).ShouldBe([[1, 2], [], [3]]);
+    }
+
     [Theory]
     [InlineData(400, StatusCode.Internal)]
     [InlineData(401, StatusCode.Unauthenticated)]

@@ -32,7 +32,11 @@ internal static class RequestMetadata
     }
 
     internal static void Append(IHeaderDictionary destination, Metadata.Entry entry)
-        => destination.Append(entry.Key, entry.IsBinary ? Convert.ToBase64String(entry.ValueBytes) : entry.Value);
+    {
+        // Not the extension method of this name: it takes an empty value for none, and drops it.
+        var value = entry.IsBinary ? Convert.ToBase64String(entry.RawBytes) : entry.Value;
+        destination[entry.Key] = StringValues.Concat(destination[entry.Key], value);
+    }
 
     /// <summary>Whether a grpc-accept-encoding names an encoding.</summary>
     internal static bool Accepts(StringValues accepted, string encoding)
