@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.X86;
@@ -21,10 +22,22 @@ internal static partial class NativeLoader
         // does not get to run: convolutions then take three times as long, small operators twenty. A fifth of a millisecond bridges
         // the gap between two operators of a network.
         if (OperatingSystem.IsLinux() && Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetVariable("GOMP_SPINCOUNT", "5000", 0);
+        // libtorch 1.13 counts one core on some virtual machines; two threads on one core gain nothing either.
+        if (OperatingSystem.IsLinux()) _ = SetVariable("OMP_NUM_THREADS", PhysicalCores().ToString(CultureInfo.InvariantCulture), 0);
 
         var beside = Path.GetDirectoryName(Assembly.GetExecutingAssembly().Location);
         var folder = string.IsNullOrEmpty(beside) ? AppContext.BaseDirectory : beside;
         return NativeLibrary.Load(Path.Combine(folder, "libmesh_torch.so"));
+    }
+
+    /// <summary>Cores that this process may use, each counted once however many threads it runs at a time.</summary>
+    private static int PhysicalCores()
+    {
+        const string folder = "/sys/devices/system/cpu";
+        if (!Directory.Exists(folder)) return Environment.ProcessorCount;
+        var cores = Directory.EnumerateDirectories(folder, "cpu*").Select(x => Path.Combine(x, "topology", "thread_siblings_list"))
+            .Where(File.Exists).Select(File.ReadAllText).Distinct().Count();
+        return cores == 0 ? Environment.ProcessorCount : Math.Min(cores, Environment.ProcessorCount);
     }
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
