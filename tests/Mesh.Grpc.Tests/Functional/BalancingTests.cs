@@ -52,6 +52,7 @@ public sealed class BalancingTests
         var client = hosts.Connect(new RoundRobinConfig());
         await AskUntilAsync(client, seen => seen.Count == 3);
         await hosts.StopAsync(1);
+        await UntilSettledAsync(client);
         var answers = new HashSet<string>();
         for (var i = 0; i < 30; i++)
             answers.Add(await AskAsync(client));
@@ -104,6 +105,25 @@ public sealed class BalancingTests
         await hosts.StopAsync(0);
         await change.DefaultTimeout();
         channel.State.ShouldNotBe(ConnectivityState.Ready);
+    }
+
+    /// <summary>A call may still meet the connection that is being closed, and fail; ten in a row that do not mean that it is gone.</summary>
+    private static async Task UntilSettledAsync(TestService.TestServiceClient client)
+    {
+        using var limit = new CancellationTokenSource(TimeoutExtensions.Default);
+        for (var good = 0; good < 10;)
+        {
+            limit.Token.ThrowIfCancellationRequested();
+            try
+            {
+                await AskAsync(client);
+                good++;
+            }
+            catch (RpcException)
+            {
+                good = 0;
+            }
+        }
     }
 
     private static async Task<string> AskAsync(TestService.TestServiceClient client)
