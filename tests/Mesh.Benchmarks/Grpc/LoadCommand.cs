@@ -72,8 +72,13 @@ internal static class LoadCommand
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
-    private static ChildProgram StartOurs(string[] arguments) =>
-        ChildProgram.Start(Environment.ProcessPath!, [typeof(LoadCommand).Assembly.Location, "load-" + arguments[0], .. arguments[1..]], null, Collector);
+    private static ChildProgram StartOurs(string[] arguments)
+    {
+        // This program runs as one of its own name, or as an argument of dotnet.
+        var program = Environment.ProcessPath!;
+        string[] own = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(LoadCommand).Assembly.Location] : [];
+        return ChildProgram.Start(program, [.. own, "load-" + arguments[0], .. arguments[1..]], null, Collector);
+    }
 
     private sealed record Scenario(string Name, int Concurrency, long BytesPerReply, string Unit);
 
