@@ -58,7 +58,7 @@ internal static class GenerateCommand
             var seconds = clock.Elapsed.TotalSeconds / pictures.Count;
             for (var i = 0; i < pictures.Count; i++)
             {
-                var file = Numbered(path, count == 1 ? null : done + i);
+                var file = Numbered(path, count == 1 ? null : done + i + 1);
                 await SaveAsync(file, pictures[i], format, Note(pictures[i], words, options, pipeline.Recipe), cancel);
                 await output.WriteLineAsync(string.Create(
                     CultureInfo.InvariantCulture, $"{file}: seed {pictures[i].Seed}, {pictures[i].Width} x {pictures[i].Height}, {seconds:0.00} s"));
