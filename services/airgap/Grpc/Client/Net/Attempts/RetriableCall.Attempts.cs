@@ -103,15 +103,20 @@ internal sealed partial class RetriableCall<TRequest, TResponse>
     /// <summary>Waits for the delay, at most until the deadline, the caller's cancellation, or one of these tasks.</summary>
     private async Task WaitAsync(TimeSpan delay, IEnumerable<Task>? others)
     {
-        if (_options.Deadline is { } deadline && deadline != DateTime.MaxValue && delay != Timeout.InfiniteTimeSpan)
-        {
-            var rest = deadline - DateTime.UtcNow;
-            if (rest < delay) delay = rest > TimeSpan.Zero ? rest + TimeSpan.FromMilliseconds(1) : TimeSpan.Zero;
-        }
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(_disposed.Token, _options.CancellationToken, _channel.Stopping);
-        var timer = Task.Delay(delay, stop.Token);
+        var cut = _options.Deadline is { } deadline && deadline != DateTime.MaxValue && delay != Timeout.InfiniteTimeSpan && deadline - DateTime.UtcNow < delay;
+        var timer = cut ? WaitUntilAsync(_options.Deadline!.Value, stop.Token) : Task.Delay(delay, stop.Token);
         await Task.WhenAny([timer, .. others ?? []]).ConfigureAwait(false);
         await stop.CancelAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Timers may fire a moment early by the clock of the deadline; an attempt begun in that moment would reach the server.</summary>
+    private static async Task WaitUntilAsync(DateTime time, CancellationToken cancellationToken)
+    {
+        for (var rest = time - DateTime.UtcNow; rest > TimeSpan.Zero; rest = time - DateTime.UtcNow)
+        {
+            await Task.Delay(rest + TimeSpan.FromMilliseconds(1), cancellationToken).ConfigureAwait(false);
+        }
     }
 
     private (HttpCall<TRequest, TResponse> Call, Task<Status?> Head) StartAttempt(int previous)
