@@ -24,11 +24,12 @@ internal static class ModelBench
     /// <summary>The convolution's rate in operations a second: the best run, which is what the processor can do.</summary>
     public static double ConvolutionRate(ScalarType dtype)
     {
-        using var mode = inference_mode();
+        // Weights are made before inference mode begins, as a server makes them: only of such can a layer tell that they have not changed.
         using var scope = NewDisposeScope();
         var layer = nn.Conv2d(Channels, Channels, 3, padding: 1);
         layer.eval();
         if (dtype != ScalarType.Float32) layer.to(dtype);
+        using var mode = inference_mode();
         var x = randn([1, Channels, Side, Side]).to(dtype);
         var best = Enumerable.Range(0, ConvolutionRuns).Min(_ => Time(() => layer.call(x)));
         return 2.0 * Channels * Channels * 9 * Side * Side / best;
@@ -37,10 +38,10 @@ internal static class ModelBench
     /// <summary>Makes a network, runs it once to count and warm up, and <paramref name="runs"/> times by the clock.</summary>
     public static ModelResult Measure(ModelSubject subject, ScalarType dtype, int runs, CancellationToken cancel)
     {
-        using var mode = inference_mode();
         using var scope = NewDisposeScope();
         var (network, run) = subject.Make(dtype);
         using var owned = network;
+        using var mode = inference_mode();
         double operations;
         using (var count = new OperationCount(network))
         {
