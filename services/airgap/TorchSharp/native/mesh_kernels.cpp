@@ -1,4 +1,4 @@
-// Two loops that libtorch 1.13 has no fast form of on a CPU: group normalisation of channels-last images, with SiLU where it follows,
+// Loops that libtorch 1.13 has no fast form of on a CPU: group normalisation of channels-last images, with SiLU where it follows, GELU,
 // and attention that never holds a whole matrix of scores. Float32, chosen at run time for AVX-512 or AVX2; elsewhere they decline.
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
@@ -37,6 +37,7 @@ struct Kernels {
   int lanes = 0, rows = 0;
   void (*moments)(const float*, int64_t, double*, double*);
   void (*affine)(const float*, float*, int64_t, float, float, bool);
+  void (*gelus)(const float*, float*, int64_t);
   void (*channel_moments)(const float*, int64_t, int64_t, float*, float*);
   void (*channel_affine)(const float*, float*, int64_t, int64_t, const float*, const float*, bool);
   void (*product)(const float*, int64_t, const float*, int64_t, float*, int64_t, int64_t, int64_t, int64_t, bool);
@@ -46,9 +47,9 @@ struct Kernels {
 Kernels choose() {
 #if defined(__x86_64__)
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq"))
-    return {wide::LANES, wide::ROWS, wide::moments, wide::affine, wide::channel_moments, wide::channel_affine, wide::product, wide::soften};
+    return {wide::LANES, wide::ROWS, wide::moments, wide::affine, wide::gelus, wide::channel_moments, wide::channel_affine, wide::product, wide::soften};
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return {narrow::LANES, narrow::ROWS, narrow::moments, narrow::affine, narrow::channel_moments, narrow::channel_affine, narrow::product, narrow::soften};
+    return {narrow::LANES, narrow::ROWS, narrow::moments, narrow::affine, narrow::gelus, narrow::channel_moments, narrow::channel_affine, narrow::product, narrow::soften};
 #endif
   return {};
 }
@@ -198,6 +199,30 @@ MESH void* mesh_group_norm(void* input, void* weight, void* bias, int64_t groups
   auto run = last ? norm_channels_last : norm_planes;
   run(x.data_ptr<float>(), y.data_ptr<float>(), x.size(0), x.size(1), pixels, groups, w.defined() ? w.data_ptr<float>() : nullptr,
       b.defined() ? b.data_ptr<float>() : nullptr, eps, activate != 0);
+  return y.unsafeReleaseTensorImpl();
+}
+
+// x times the normal distribution function of x. The tensor is dense, or its rows lie apart as in a part of a wider one. Null where it declines.
+MESH void* mesh_gelu(void* input) {
+  at::NoGradGuard none;
+  auto x = borrow(input);
+  if (!kernels().lanes || !plain(x) || x.dim() < 1 || x.numel() == 0) return nullptr;
+  const bool dense = x.is_non_overlapping_and_dense();
+  const int64_t width = dense ? x.numel() : x.size(-1), rows = x.numel() / width, apart = dense || x.dim() < 2 ? width : x.stride(-2);
+  if (!dense && x.stride(-1) != 1) return nullptr;
+  for (int64_t d = x.dim() - 2, next = apart; !dense && d >= 0; next *= x.size(d--))
+    if (x.size(d) != 1 && x.stride(d) != next) return nullptr;
+  auto y = dense ? at::empty_like(x) : at::empty(x.sizes(), x.options());
+  const float* from = x.data_ptr<float>();
+  float* to = y.data_ptr<float>();
+  constexpr int64_t Run = 4096;
+  const int64_t runs = (width + Run - 1) / Run;
+  at::parallel_for(0, rows * runs, 4, [&](int64_t first, int64_t end) {
+    for (int64_t i = first; i < end; i++) {
+      const int64_t row = i / runs, begin = i % runs * Run;
+      kernels().gelus(from + row * apart + begin, to + row * width + begin, std::min(Run, width - begin));
+    }
+  });
   return y.unsafeReleaseTensorImpl();
 }
 

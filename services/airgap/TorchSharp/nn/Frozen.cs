@@ -7,6 +7,7 @@ namespace TorchSharp;
 internal static unsafe partial class Native
 {
     [LibraryImport(Library)] internal static partial nint mesh_group_norm(nint input, nint weight, nint bias, long groups, double eps, int activate);
+    [LibraryImport(Library)] internal static partial nint mesh_gelu(nint input);
     [LibraryImport(Library)] internal static partial nint mesh_attention(nint query, nint key, nint value, double scale);
     [LibraryImport(Library)] internal static partial nint mesh_convolution_new(nint weight, nint bias, long* geometry, long groups);
     [LibraryImport(Library)] internal static partial nint mesh_convolution_run(FrozenLayer layer, nint input, int last, int activation);

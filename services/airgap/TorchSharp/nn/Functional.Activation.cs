@@ -28,15 +28,19 @@ public static partial class torch
             public static Tensor mish(Tensor x, bool inplace = false) => inplace ? Op.InPlace("mish_", x).alias() : Op.Call("mish", x);
 
             /// <summary>x times the normal distribution function of x, exactly (by erf).</summary>
-            public static Tensor gelu(Tensor x) => Op.Call("gelu", x, "none");
+            public static Tensor gelu(Tensor x) => FastGelu(x) ?? Op.Call("gelu", x, "none");
 
-            public static Tensor gelu(Tensor x, bool inplace) => inplace ? Op.InPlace("gelu_", x, "none").alias() : Op.Call("gelu", x, "none");
+            public static Tensor gelu(Tensor x, bool inplace) => inplace ? Op.InPlace("gelu_", x, "none").alias() : gelu(x);
 
             public static Tensor gelu(Tensor x, Modules.GELU.Approximate approximate, bool inplace = false)
             {
                 var name = approximate == Modules.GELU.Approximate.tanh ? "tanh" : "none";
-                return inplace ? Op.InPlace("gelu_", x, name).alias() : Op.Call("gelu", x, name);
+                if (inplace) return Op.InPlace("gelu_", x, name).alias();
+                return (approximate == Modules.GELU.Approximate.tanh ? null : FastGelu(x)) ?? Op.Call("gelu", x, name);
             }
+
+            // By the native loop; null where gradients are wanted or the loop declines.
+            private static Tensor? FastGelu(Tensor x) => Native.mesh_grad_enabled() != 0 ? null : Tensor.Wrap(Native.mesh_gelu(x.Handle));
 
             public static Tensor glu(Tensor input, long dim = -1) => Op.Call("glu", input, dim);
 

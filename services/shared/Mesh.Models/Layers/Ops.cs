@@ -1,3 +1,4 @@
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 using F = TorchSharp.torch.nn.functional;
 
@@ -16,6 +17,13 @@ internal static class Ops
             return F.silu(own, inplace: true);
         return Next(own, F.silu(own));
     }
+
+    /// <summary>A norm with SiLU after it, in one pass where the library can; its parameters remain the norm's.</summary>
+    public static Func<Tensor, Tensor> WithSiLU(GroupNorm norm) => nn.Sequential(norm, nn.SiLU()).call;
+
+    /// <summary>Multiplies an own tensor with one of the same shape.</summary>
+    public static Tensor Multiply(Tensor own, Tensor other) =>
+        own.requires_grad || other.requires_grad ? Next(own, own * other) : own.mul_(other);
 
     /// <summary>Adds to an own tensor; <paramref name="other"/> may be smaller and is broadcast.</summary>
     public static Tensor Add(Tensor own, Tensor other) =>

@@ -14,6 +14,8 @@ internal sealed class ResnetBlock : Module<Tensor, Tensor?, Tensor>
     [ComponentName(Name = "norm2")] private readonly GroupNorm _norm2;
     [ComponentName(Name = "conv2")] private readonly Conv2d _conv2;
     [ComponentName(Name = "conv_shortcut")] private readonly Conv2d? _shortcut;
+    private readonly Func<Tensor, Tensor> _activated1;
+    private readonly Func<Tensor, Tensor> _activated2;
 
     /// <param name="input">Channels in.</param>
     /// <param name="output">Channels out.</param>
@@ -25,9 +27,11 @@ internal sealed class ResnetBlock : Module<Tensor, Tensor?, Tensor>
         : base(nameof(ResnetBlock))
     {
         _norm1 = GroupNorm(groups, input, eps, device: device);
+        _activated1 = Ops.WithSiLU(_norm1);
         _conv1 = Conv2d(input, output, 3, padding: 1, device: device);
         _timeProjection = embedding is { } width ? Linear(width, output, device: device) : null;
         _norm2 = GroupNorm(groups, output, eps, device: device);
+        _activated2 = Ops.WithSiLU(_norm2);
         _conv2 = Conv2d(output, output, 3, padding: 1, device: device);
         _shortcut = input == output ? null : Conv2d(input, output, 1, device: device);
         RegisterComponents();
@@ -41,7 +45,7 @@ internal sealed class ResnetBlock : Module<Tensor, Tensor?, Tensor>
         using var scope = NewDisposeScope();
 
         // 1. First half.
-        var h = Ops.SiLU(_norm1.call(x)); // [B, input, H, W]
+        var h = _activated1(x); // [B, input, H, W]
         h = Ops.Next(h, _conv1.call(h)); // [B, output, H, W]
 
         // 2. Time.
@@ -52,7 +56,7 @@ internal sealed class ResnetBlock : Module<Tensor, Tensor?, Tensor>
         }
 
         // 3. Second half.
-        h = Ops.SiLU(Ops.Next(h, _norm2.call(h)));
+        h = Ops.Next(h, _activated2(h));
         h = Ops.Next(h, _conv2.call(h));
 
         // 4. Sum.

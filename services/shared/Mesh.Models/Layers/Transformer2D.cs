@@ -149,7 +149,7 @@ internal sealed class FeedForward : Module<Tensor, Tensor>
         {
             using var scope = NewDisposeScope();
             var halves = _projection.call(x).chunk(2, -1); // values, gates: [B, N, 4C] each
-            return (halves[0] * F.gelu(halves[1])).MoveToOuterDisposeScope();
+            return Ops.Multiply(F.gelu(halves[1]), halves[0]).MoveToOuterDisposeScope();
         }
     }
 }

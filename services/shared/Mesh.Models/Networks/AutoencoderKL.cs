@@ -88,6 +88,7 @@ public sealed partial class AutoencoderKL : Module
         [ComponentName(Name = "down_blocks")] private readonly ModuleList<Level> _levels;
         [ComponentName(Name = "mid_block")] private readonly Middle _middle;
         [ComponentName(Name = "conv_norm_out")] private readonly GroupNorm _normOut;
+        private readonly Func<Tensor, Tensor> _activated;
         [ComponentName(Name = "conv_out")] private readonly Conv2d _convOut;
 
         public Encoder(AutoencoderKLConfig config, Device? device)
@@ -99,6 +100,7 @@ public sealed partial class AutoencoderKL : Module
                 .Select(i => new Level(config, widths[Math.Max(i - 1, 0)], widths[i], config.LayersPerBlock, i < widths.Length - 1, false, device)).ToArray());
             _middle = new Middle(config, device);
             _normOut = GroupNorm(config.NormNumGroups, widths[^1], NormEps, device: device);
+            _activated = Ops.WithSiLU(_normOut);
             _convOut = Conv2d(widths[^1], 2 * config.LatentChannels, 3, padding: 1, device: device);
             RegisterComponents();
         }
@@ -110,7 +112,7 @@ public sealed partial class AutoencoderKL : Module
             foreach (var level in _levels)
                 h = Ops.Next(h, level.call(h)); // half the size each time but the last
             h = Ops.Next(h, _middle.call(h));
-            h = Ops.SiLU(Ops.Next(h, _normOut.call(h)));
+            h = Ops.Next(h, _activated(h));
             return _convOut.call(h).MoveToOuterDisposeScope(); // [B, 2C, H/f, W/f]
         }
     }
@@ -121,6 +123,7 @@ public sealed partial class AutoencoderKL : Module
         [ComponentName(Name = "mid_block")] private readonly Middle _middle;
         [ComponentName(Name = "up_blocks")] private readonly ModuleList<Level> _levels;
         [ComponentName(Name = "conv_norm_out")] private readonly GroupNorm _normOut;
+        private readonly Func<Tensor, Tensor> _activated;
         [ComponentName(Name = "conv_out")] private readonly Conv2d _convOut;
 
         public Decoder(AutoencoderKLConfig config, Device? device)
@@ -132,6 +135,7 @@ public sealed partial class AutoencoderKL : Module
             _levels = ModuleList(Enumerable.Range(0, widths.Length)
                 .Select(i => new Level(config, widths[Math.Max(i - 1, 0)], widths[i], config.LayersPerBlock + 1, i < widths.Length - 1, true, device)).ToArray());
             _normOut = GroupNorm(config.NormNumGroups, widths[^1], NormEps, device: device);
+            _activated = Ops.WithSiLU(_normOut);
             _convOut = Conv2d(widths[^1], config.OutChannels, 3, padding: 1, device: device);
             RegisterComponents();
         }
@@ -145,7 +149,7 @@ public sealed partial class AutoencoderKL : Module
             h = Ops.Next(h, _middle.call(h));
             foreach (var level in _levels)
                 h = Ops.Next(h, level.call(h)); // twice the size each time but the last
-            h = Ops.SiLU(Ops.Next(h, _normOut.call(h)));
+            h = Ops.Next(h, _activated(h));
             return _convOut.call(h).MoveToOuterDisposeScope(); // [B, 3, H·f, W·f]
         }
     }
