@@ -29,6 +29,7 @@ if [ -e "$lib/libtorch_cuda.so" ]; then
     libs="-Wl,--no-as-needed -ltorch_cuda -lc10_cuda $libs"
 fi
 mkdir -p "$(dirname "$out")"
+# Without -fopenmp libtorch's parallel_for, a template, is compiled to a plain loop.
 # shellcheck disable=SC2086
-g++ -O2 -std=c++17 -shared -fPIC -fvisibility=hidden -w $flags "$here"/mesh_*.cpp -o "$out.part" -L"$lib" -Wl,-rpath,"$lib" $libs
+g++ -O2 -fopenmp -std=c++17 -shared -fPIC -fvisibility=hidden -w $flags "$here"/mesh_*.cpp -o "$out.part" -L"$lib" -Wl,-rpath,"$lib" $libs
 mv "$out.part" "$out"
