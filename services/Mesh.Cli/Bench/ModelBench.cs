@@ -49,7 +49,7 @@ internal static class ModelBench
             operations = count.Total;
         }
         run().Dispose();
-        PeakMemory.Reset();
+        var forgotten = PeakMemory.Reset();
         var times = new List<double>();
         for (var i = 0; i < runs; i++)
         {
@@ -57,7 +57,7 @@ internal static class ModelBench
             times.Add(Time(run));
         }
         times.Sort();
-        return new(subject.Name, times[times.Count / 2], operations, PeakMemory.Bytes());
+        return new(subject.Name, times[times.Count / 2], operations, forgotten ? PeakMemory.Bytes() : null);
     }
 
     private static double Time(Func<Tensor> run)

@@ -8,8 +8,8 @@ internal static class PeakMemory
     private const string Resets = "/proc/self/clear_refs";
     private const string Status = "/proc/self/status";
 
-    /// <summary>Forgets the peak so far; where the system does not let it, the peak goes on from before.</summary>
-    /// <returns>Whether it was forgotten.</returns>
+    /// <summary>Forgets the peak so far.</summary>
+    /// <returns>Whether the system let it; where it did not, <see cref="Bytes"/> still tells of what came before.</returns>
     public static bool Reset()
     {
         try
