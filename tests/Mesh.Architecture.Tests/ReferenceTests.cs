@@ -14,7 +14,8 @@ public sealed class ReferenceTests
         ["Mesh.Store"] = [],
         ["Mesh.Models"] = [],
         ["Mesh.Training"] = ["Mesh.Models", "Mesh.Imaging"],
-        ["Mesh.Hosting"] = ["Mesh.Contracts"],
+        ["Mesh.Hosting"] = ["Mesh.Contracts", "Mesh.Batching"],
+        ["Mesh.OneProcess"] = ["Mesh.Gateway", "Mesh.TextEncoder", "Mesh.Generator", "Mesh.Decoder", "Mesh.Upsampler", "Mesh.Hosting"],
         ["Mesh.Cli"] = ["Mesh.Client", "Mesh.Models", "Mesh.Training", "Mesh.Imaging"],
     };
 
