@@ -19,7 +19,7 @@ internal static class LoadCommand
     ];
 
     // Payloads are garbage at once: the collector shall treat those of a few megabytes as such, and not collect everything for each.
-    private static readonly Dictionary<string, string> Collector = new() { ["DOTNET_GCLOHThreshold"] = "0x1000000", ["DOTNET_GCgen0size"] = "0x4000000" };
+    private static readonly Dictionary<string, string> Collector = new() { ["DOTNET_GCLOHThreshold"] = "0x1000000", ["DOTNET_GCgen0size"] = "0x10000000" };
 
     private static readonly Side[] Sides =
     [
