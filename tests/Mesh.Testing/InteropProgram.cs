@@ -38,6 +38,18 @@ public static class InteropProgram
         return ChildProgram.Start(Python, [Repository.PathOf("tests", "interop", "python", name + ".py"), .. arguments], null, environment);
     }
 
+    /// <summary>Runs a command that an npm package brings to its end, such as buf.</summary>
+    /// <param name="name">The command.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="folder">The folder to run in.</param>
+    /// <returns>The lines of its standard output.</returns>
+    /// <exception cref="InvalidOperationException">It failed; the message holds what it wrote.</exception>
+    public static async Task<IReadOnlyList<string>> RunToolAsync(string name, IEnumerable<string> arguments, string folder)
+    {
+        var tools = Path.Combine(await NodeFolder.Value, "node_modules", ".bin");
+        return await ChildProgram.RunAsync(Path.Combine(tools, name), arguments, folder);
+    }
+
     private static async Task<string> InstallNodePackagesAsync()
     {
         var folder = Repository.PathOf("tests", "interop", "node");
