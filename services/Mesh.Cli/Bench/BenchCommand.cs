@@ -12,6 +12,7 @@ internal static class BenchCommand
     {
         var command = new Command("bench", "Measure what this machine reaches.");
         command.Subcommands.Add(Model());
+        command.Subcommands.Add(Train.TrainBench.Create());
         return command;
     }
 

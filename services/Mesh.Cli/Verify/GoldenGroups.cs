@@ -24,6 +24,7 @@ public static class GoldenGroups
         new LoraGroup(),
         new PipelinesGroup(),
         new AuraSRGroup(),
+        new FlowGroup(),
     ];
 
     private static readonly FrozenDictionary<string, IGoldenGroup> ByName = All.ToFrozenDictionary(g => g.Name, StringComparer.Ordinal);
