@@ -1,0 +1,45 @@
+using Mesh.Hosting.Configuration;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
+
+namespace Mesh.Hosting;
+
+/// <summary>A service's process: what <c>Program.cs</c> returns.</summary>
+public static class ServiceProgram
+{
+    /// <summary>It ended as it was told to.</summary>
+    public const int Ok = 0;
+
+    /// <summary>It could not start or go on; the message says why.</summary>
+    public const int Failed = 1;
+
+    /// <summary>It is not configured as it must be; each fault is one line on standard error.</summary>
+    public const int BadConfiguration = 2;
+
+    /// <summary>Runs a service until it is told to stop.</summary>
+    /// <param name="create">Makes it, such as <c>() => GeneratorApp.Create(args)</c>.</param>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(Func<WebApplication> create)
+    {
+        ArgumentNullException.ThrowIfNull(create);
+        try
+        {
+            var app = create();
+            await using (app.ConfigureAwait(false))
+            {
+                await app.RunAsync().ConfigureAwait(false);
+            }
+            return Ok;
+        }
+        catch (ConfigurationException e)
+        {
+            foreach (var fault in e.Faults) await Console.Error.WriteLineAsync(fault).ConfigureAwait(false);
+            return BadConfiguration;
+        }
+        catch (IOException e) when (e.InnerException is AddressInUseException)
+        {
+            await Console.Error.WriteLineAsync(e.Message).ConfigureAwait(false);
+            return Failed;
+        }
+    }
+}
