@@ -18,9 +18,20 @@ internal sealed record CatalogueModel(ModelRef Ref, StagePart Text, StagePart Ge
 
 /// <summary>One stage's part of a model.</summary>
 /// <param name="Model">As a replica described it.</param>
-/// <param name="Kinds">What the replicas that hold it compute on and with, so that bytes may differ between unlike ones.</param>
-internal sealed record StagePart(StageModel Model, string Kinds)
+/// <param name="Kinds">What the replicas that hold it compute on and with; one where they are alike.</param>
+internal sealed record StagePart(StageModel Model, IReadOnlyList<ComputeKind> Kinds)
 {
     /// <summary>What a piece of work asks for.</summary>
     public ModelRef Ref => Model.Model;
+}
+
+/// <summary>What bytes depend on besides weights and request.</summary>
+/// <param name="DeviceKind">Such as "cpu avx512".</param>
+/// <param name="Build">The mesh's build and the tensor library's version.</param>
+/// <param name="Numerics">Such as float32.</param>
+internal sealed record ComputeKind(string DeviceKind, string Build, string Numerics)
+{
+    /// <summary>Of a replica that computed something with a model.</summary>
+    public static ComputeKind Of(GetStageResponse info, string model) =>
+        new(info.DeviceKind, info.Build, info.Models.FirstOrDefault(x => x.Model.Id == model)?.Numerics ?? "");
 }

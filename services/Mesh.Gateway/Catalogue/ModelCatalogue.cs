@@ -113,13 +113,13 @@ internal sealed class ModelCatalogue
         .ToDictionary(x => x.Key, x => Part([.. x.GroupBy(y => y.Model.Model.Version, StringComparer.Ordinal)
             .OrderByDescending(y => y.Count(z => z.Replica.State == ReplicaState.Serving)).ThenByDescending(y => y.Count()).ThenBy(y => y.Key, StringComparer.Ordinal).First()]), StringComparer.Ordinal);
 
-    private static StagePart Part(IReadOnlyList<(Replica Replica, StageModel Model)> held)
+    private static StagePart Part(IReadOnlyList<(StageReplica Replica, StageModel Model)> held)
     {
-        var kinds = held.Select(x => $"{x.Replica.Info!.DeviceKind}, {x.Replica.Info.Build}, {x.Model.Numerics}").Distinct().Order(StringComparer.Ordinal);
-        return new(held.FirstOrDefault(x => x.Replica.State == ReplicaState.Serving, held[0]).Model, string.Join("; ", kinds));
+        var kinds = held.Select(x => ComputeKind.Of(x.Replica.Info!, x.Model.Model.Id)).Distinct().OrderBy(x => x.ToString(), StringComparer.Ordinal);
+        return new(held.FirstOrDefault(x => x.Replica.State == ReplicaState.Serving, held[0]).Model, [.. kinds]);
     }
 
-    private static IEnumerable<Replica> Known(StagePool pool) => pool.Replicas.Where(x => x.Info is not null);
+    private static IEnumerable<StageReplica> Known(StagePool pool) => pool.Replicas.Where(x => x.Info is not null);
 
     private static bool Holds(StagePool pool, string id) => Known(pool).Any(x => x.Holds(id, ""));
 

@@ -78,10 +78,10 @@ internal sealed class EventLog<T>(long keepBytes, long aheadBytes, Func<T, int> 
         }
     }
 
-    /// <summary>Everything, once it has ended; null where something is gone.</summary>
+    /// <summary>Everything so far; null where something is gone.</summary>
     public IReadOnlyList<T>? All()
     {
-        lock (_gate) return KeepsAll && _ended ? [.. _events.Skip(_gone).Select(x => x.Event)] : null;
+        lock (_gate) return KeepsAll ? [.. _events.Skip(_gone).Select(x => x.Event)] : null;
     }
 
     private static TaskCompletionSource New() => new(TaskCreationOptions.RunContinuationsAsynchronously);

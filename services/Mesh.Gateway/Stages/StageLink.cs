@@ -55,7 +55,7 @@ internal sealed class StageLink<TRequest, TResponse>(
     {
         using var limit = new CancellationTokenSource(NextLimit(deadline), Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(cancel, limit.Token);
-        var refused = new List<(Replica Replica, Exception Why)>();
+        var refused = new List<(StageReplica Replica, Exception Why)>();
         while (true)
         {
             var replica = await PickAsync(model, refused, either.Token, cancel).ConfigureAwait(false);
@@ -90,8 +90,8 @@ internal sealed class StageLink<TRequest, TResponse>(
         }
     }
 
-    protected override Replica Create(string name, MeshEndpoint endpoint, IPAddress? address, Action changed) =>
-        new Replica<TRequest, TResponse>(protocol, name, peers.Create(endpoint, address), Timing, Time, changed);
+    protected override StageReplica Create(string name, MeshEndpoint endpoint, IPAddress? address, Action changed) =>
+        new StageReplica<TRequest, TResponse>(protocol, name, peers.Create(endpoint, address), Timing, Time, changed);
 
     /// <summary>Whether the cause lies with one replica: it is gone, going down, or has no room.</summary>
     private bool MayTryAgain(Exception fault, int tried) => tried + 1 < limits.Tries && fault switch
@@ -109,7 +109,7 @@ internal sealed class StageLink<TRequest, TResponse>(
     }
 
     private async IAsyncEnumerable<StageAnswer<TResponse>> AskAsync(
-        Replica<TRequest, TResponse> replica, TRequest work, DateTimeOffset? deadline, [EnumeratorCancellation] CancellationToken cancel)
+        StageReplica<TRequest, TResponse> replica, TRequest work, DateTimeOffset? deadline, [EnumeratorCancellation] CancellationToken cancel)
     {
         var started = Time.GetTimestamp();
         var outcome = "lost";
@@ -140,8 +140,8 @@ internal sealed class StageLink<TRequest, TResponse>(
     }
 
     /// <summary>Reserves a place at the best replica, waiting for one where none serves.</summary>
-    private async Task<Replica<TRequest, TResponse>> PickAsync(
-        ModelRef model, List<(Replica Replica, Exception Why)> refused, CancellationToken cancel, CancellationToken caller)
+    private async Task<StageReplica<TRequest, TResponse>> PickAsync(
+        ModelRef model, List<(StageReplica Replica, Exception Why)> refused, CancellationToken cancel, CancellationToken caller)
     {
         var start = Time.GetUtcNow();
         while (true)
@@ -165,7 +165,7 @@ internal sealed class StageLink<TRequest, TResponse>(
         }
     }
 
-    private Replica<TRequest, TResponse>? TryPick(ModelRef model, List<(Replica Replica, Exception Why)> refused)
+    private StageReplica<TRequest, TResponse>? TryPick(ModelRef model, List<(StageReplica Replica, Exception Why)> refused)
     {
         var serving = Replicas.Where(x => x.State == ReplicaState.Serving && x.Holds(model.Id, model.Version)).ToList();
         // One that has refused this piece is asked again only if it was lost and came back, or where there is no other.
@@ -178,7 +178,7 @@ internal sealed class StageLink<TRequest, TResponse>(
             var turn = (int)((uint)++_turn % (uint)fit.Count);
             var best = Enumerable.Range(0, fit.Count).Select(i => fit[(turn + i) % fit.Count]).MinBy(x => x.InFlight)!;
             best.Reserve();
-            return (Replica<TRequest, TResponse>)best;
+            return (StageReplica<TRequest, TResponse>)best;
         }
     }
 
@@ -192,4 +192,4 @@ internal sealed class StageLink<TRequest, TResponse>(
 }
 
 /// <summary>What one replica answered.</summary>
-internal sealed record StageAnswer<TResponse>(TResponse Value, Replica Replica);
+internal sealed record StageAnswer<TResponse>(TResponse Value, StageReplica Replica);

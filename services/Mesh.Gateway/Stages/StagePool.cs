@@ -15,7 +15,7 @@ internal abstract class StagePool : IAsyncDisposable
     private readonly List<Task> _tasks = [];
     private readonly List<Action> _listeners = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private ImmutableArray<Replica> _replicas = [];
+    private ImmutableArray<StageReplica> _replicas = [];
 
     protected StagePool(string stage, IReadOnlyList<MeshEndpoint> endpoints, LinkTiming timing, TimeProvider time)
     {
@@ -35,7 +35,7 @@ internal abstract class StagePool : IAsyncDisposable
     public bool IsServing => Replicas.Any(x => x.State == ReplicaState.Serving);
 
     /// <summary>In the order of their addresses.</summary>
-    public ImmutableArray<Replica> Replicas
+    public ImmutableArray<StageReplica> Replicas
     {
         get { lock (_gate) return _replicas; }
     }
@@ -74,7 +74,7 @@ internal abstract class StagePool : IAsyncDisposable
         _stop.Dispose();
     }
 
-    protected abstract Replica Create(string name, MeshEndpoint endpoint, IPAddress? address, Action changed);
+    protected abstract StageReplica Create(string name, MeshEndpoint endpoint, IPAddress? address, Action changed);
 
     private void Add(string name, MeshEndpoint endpoint, IPAddress? address)
     {
@@ -121,7 +121,7 @@ internal abstract class StagePool : IAsyncDisposable
     }
 
     /// <summary>Gives a replica that is no longer named nothing new, and lets it go once it has answered what it has.</summary>
-    private async Task RetireAsync(Replica replica)
+    private async Task RetireAsync(StageReplica replica)
     {
         lock (_gate) _replicas = _replicas.Remove(replica);
         RaiseChanged();

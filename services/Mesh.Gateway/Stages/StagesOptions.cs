@@ -9,16 +9,16 @@ public sealed class StagesOptions : IValidatableObject
     public const string SectionName = "Stages";
 
     /// <summary>Text encoders. Where none of the four is given: 127.0.0.1, port 50061.</summary>
-    public IList<string> Text { get; } = [];
+    public IReadOnlyList<string> Text { get; set; } = [];
 
     /// <summary>Generators; port 50062.</summary>
-    public IList<string> Generator { get; } = [];
+    public IReadOnlyList<string> Generator { get; set; } = [];
 
     /// <summary>Decoders; port 50063.</summary>
-    public IList<string> Decoder { get; } = [];
+    public IReadOnlyList<string> Decoder { get; set; } = [];
 
     /// <summary>Upsamplers; port 50064.</summary>
-    public IList<string> Upsampler { get; } = [];
+    public IReadOnlyList<string> Upsampler { get; set; } = [];
 
     /// <summary>Between two questions for what a stage holds.</summary>
     [Range(typeof(TimeSpan), "00:00:00.01", "00:10:00")]
@@ -51,10 +51,10 @@ public sealed class StagesOptions : IValidatableObject
     internal void FillDefaults()
     {
         if (Text.Count + Generator.Count + Decoder.Count + Upsampler.Count > 0) return;
-        Text.Add("http://127.0.0.1:50061");
-        Generator.Add("http://127.0.0.1:50062");
-        Decoder.Add("http://127.0.0.1:50063");
-        Upsampler.Add("http://127.0.0.1:50064");
+        Text = ["http://127.0.0.1:50061"];
+        Generator = ["http://127.0.0.1:50062"];
+        Decoder = ["http://127.0.0.1:50063"];
+        Upsampler = ["http://127.0.0.1:50064"];
     }
 
     private static string? Fault(string endpoint)

@@ -29,7 +29,7 @@ internal sealed record LinkTiming
 /// One process of a stage: whether it serves, what it holds, how much work it has from here. Its health is watched by a stream and its
 /// state asked for at intervals; a lost connection is made again with back-off.
 /// </summary>
-internal abstract class Replica : IAsyncDisposable
+internal abstract class StageReplica : IAsyncDisposable
 {
     private readonly GrpcChannel _channel;
     private readonly LinkTiming _timing;
@@ -43,7 +43,7 @@ internal abstract class Replica : IAsyncDisposable
     private int _inFlight;
     private int _silent;
 
-    protected Replica(string address, GrpcChannel channel, LinkTiming timing, TimeProvider time, Action changed)
+    protected StageReplica(string address, GrpcChannel channel, LinkTiming timing, TimeProvider time, Action changed)
     {
         Address = address;
         _channel = channel;
@@ -217,9 +217,9 @@ internal abstract class Replica : IAsyncDisposable
 }
 
 /// <summary>A replica of one kind of stage, and the stream of work to it.</summary>
-internal sealed class Replica<TRequest, TResponse>(
+internal sealed class StageReplica<TRequest, TResponse>(
     StageProtocol<TRequest, TResponse> protocol, string address, GrpcChannel channel, LinkTiming timing, TimeProvider time, Action changed)
-    : Replica(address, channel, timing, time, changed)
+    : StageReplica(address, channel, timing, time, changed)
     where TRequest : class
     where TResponse : class
 {
