@@ -23,6 +23,7 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly Lock _gate = new();
     private readonly LinkedList<Pending<TKey, TItem, TResult>> _waiting = [];
+    private readonly Queue<Action> _jobs = [];
     private readonly SemaphoreSlim _arrived = new(0);
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _abandon = new();
@@ -90,6 +91,22 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
         return pending.Result;
     }
 
+    /// <summary>Runs something else on the device's thread, before what waits; it counts in no statistics.</summary>
+    /// <param name="job">What to run. What it throws, the returned task throws.</param>
+    /// <exception cref="DrainingException">The batcher is being disposed.</exception>
+    public Task<T> InvokeAsync<T>(Func<T> job)
+    {
+        ArgumentNullException.ThrowIfNull(job);
+        var promise = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        lock (_gate)
+        {
+            if (_draining) throw new DrainingException();
+            _jobs.Enqueue(() => Invoke(job, promise));
+        }
+        _arrived.Release();
+        return promise.Task;
+    }
+
     /// <summary>Takes nothing new, finishes what waits, and returns when the device's thread has ended.</summary>
     /// <param name="abandon">Cancelling it fails what still waits with <see cref="DrainingException"/> and tells the running batch to stop.</param>
     public async Task DrainAsync(CancellationToken abandon)
@@ -120,8 +137,10 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
     {
         lock (_gate)
         {
-            _counters.Cancelled++;
-            if (node.List is not null) _waiting.Remove(node);
+            var queued = node.List is not null;
+            if (queued && node.Value.Deadline <= _time.GetUtcNow()) _counters.Expired++;
+            else _counters.Cancelled++;
+            if (queued) _waiting.Remove(node);
             else if (_counters.Batch is { } batch && batch.All(x => !x.IsWanted)) _counters.Unwanted?.Cancel();
         }
     }
@@ -131,13 +150,34 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
         while (true)
         {
             _arrived.Wait();
-            if (FormBatch() is { } batch) Run(batch);
+            if (NextJob() is { } job) job();
+            else if (FormBatch() is { } batch) Run(batch);
             lock (_gate)
             {
-                if (_draining && _waiting.Count == 0) break;
+                if (_draining && _waiting.Count == 0 && _jobs.Count == 0) break;
+                if (_jobs.Count > 0) _arrived.Release(); // waiting for a batch to fill may have taken its signal
             }
         }
         _stopped.SetResult();
+    }
+
+    private Action? NextJob()
+    {
+        lock (_gate) return _jobs.TryDequeue(out var job) ? job : null;
+    }
+
+    private static void Invoke<T>(Func<T> job, TaskCompletionSource<T> promise)
+    {
+        try
+        {
+            promise.SetResult(job());
+        }
+#pragma warning disable CA1031 // Whatever it threw is its caller's, not the device thread's, which must go on.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            promise.SetException(e);
+        }
     }
 
     /// <summary>The oldest wanted item and those that fit it, or null where nobody wants anything.</summary>
