@@ -17,21 +17,38 @@ public sealed record ComputeOptions(Device? Device = null, ScalarType Type = Sca
 {
     /// <summary>Float32 on the CPU.</summary>
     public static ComputeOptions Default { get; } = new();
+
+    /// <summary>Bytes that a number takes.</summary>
+    public int ElementBytes => Type == ScalarType.Float32 ? sizeof(float) : sizeof(ushort);
+
+    /// <summary>The options that configuration names.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="type">float32 or bfloat16.</param>
+    public static ComputeOptions Of(Device device, string type) => type switch
+    {
+        "float32" => new(device),
+        "bfloat16" => new(device, ScalarType.BFloat16),
+        _ => throw new ArgumentException($"'{type}' is neither float32 nor bfloat16", nameof(type)),
+    };
 }
 
 /// <summary>Loads the networks of a model that is described by a folder or a few lines, each by itself or all together.</summary>
-public sealed class ModelNetworks
+public sealed partial class ModelNetworks
 {
     private static readonly string[] TextNames = ["text_encoder", "text_encoder_2"];
 
     private readonly ModelDescription _model;
     private readonly ComputeOptions _compute;
+    private readonly FileHashes _hashes;
 
     /// <summary>Opens a model without loading anything of it.</summary>
+    /// <param name="model">What it is.</param>
+    /// <param name="compute">Where and in what its networks compute.</param>
+    /// <param name="hashes">Hashes of files that are known already.</param>
     /// <exception cref="WeightFileException">The folder is no model folder.</exception>
-    public ModelNetworks(ModelDescription model, ComputeOptions? compute = null)
+    public ModelNetworks(ModelDescription model, ComputeOptions? compute = null, FileHashes? hashes = null)
     {
-        (_model, _compute) = (model, compute ?? ComputeOptions.Default);
+        (_model, _compute, _hashes) = (model, compute ?? ComputeOptions.Default, hashes ?? new FileHashes());
         Folder = ModelFolder.Open(model.Folder, model.Variant);
     }
 
@@ -43,7 +60,7 @@ public sealed class ModelNetworks
 
     /// <summary>Finds how the model is stepped.</summary>
     /// <exception cref="RecipeException">Nothing decides.</exception>
-    public RecognisedRecipe Recognise() => RecipeRecognition.Decide(_model, Folder);
+    public RecognisedRecipe Recognise() => RecipeRecognition.Decide(_model, Folder, _hashes);
 
     /// <summary>Loads the text encoders with their tokenizers.</summary>
     public TextStage LoadText()
@@ -53,8 +70,7 @@ public sealed class ModelNetworks
         var towers = TextEncoders.Select(name =>
         {
             var encoder = Load(name, (config, device) => new ClipTextEncoder(TextConfig(name, config), device));
-            var tokenizer = Folder.Require(name.Replace("text_encoder", "tokenizer", StringComparison.Ordinal));
-            return new TextTower(ClipTokenizer.Load(tokenizer.Folder, new ClipTokenizerOptions(encoder.Config.MaxPositions)), encoder);
+            return new TextTower(ClipTokenizer.Load(TokenizerOf(name).Folder, new ClipTokenizerOptions(encoder.Config.MaxPositions)), encoder);
         }).ToArray();
         return new TextStage(towers);
     }
@@ -86,7 +102,18 @@ public sealed class ModelNetworks
         return Fill(BlankNetwork.Make(device => new ControlNet(config, device), options.Type), weights, options);
     }
 
-    private int Factor()
+    /// <summary>Loads a tiny autoencoder, as previews are decoded by, from a folder of its own.</summary>
+    public static DecodeStage LoadPreview(string folder, ComputeOptions? compute = null)
+    {
+        var component = ModelComponent.Open(folder);
+        component.RequireClass("AutoencoderTiny");
+        using var weights = component.OpenWeights();
+        var (config, options) = (AutoencoderTinyConfig.FromJson(component.RequireConfig()), compute ?? ComputeOptions.Default);
+        return new DecodeStage(Fill(BlankNetwork.Make(device => new AutoencoderTiny(config, device), options.Type), weights, options));
+    }
+
+    /// <summary>Pixels a latent's side, by the decoder's configuration.</summary>
+    public int Factor()
     {
         var component = Folder.Require("vae");
         return component.ConfiguredClass == "AutoencoderTiny"
@@ -135,33 +162,14 @@ public sealed class ModelNetworks
         return compute.Device is { } device && device.type != DeviceType.CPU ? network.to(device) : network;
     }
 
-    /// <summary>Merges the LoRAs' parts for one network. The others are there by names and shapes alone, so that no key of a file goes unknown.</summary>
+    /// <summary>Merges the LoRAs' parts for one network.</summary>
     private void AddLoras(string name, Module network)
     {
         foreach (var use in _model.Loras ?? [])
         {
-            using var file = SafetensorsFile.Open(use.Path);
-            var networks = new Dictionary<string, Module>(StringComparer.Ordinal) { [name] = network };
-            foreach (var other in TextEncoders.Append("unet").Where(n => n != name && Folder.Components.ContainsKey(n)))
-            {
-                var config = Folder.Require(other).RequireConfig();
-                networks[other] = other == "unet" ? new UNet(UNetConfig.FromJson(config), META) : new ClipTextEncoder(TextConfig(other, config), META);
-            }
-
-            try
-            {
-                using var lora = LoraFile.Read(file, networks, file.Metadata);
-                using var merged = new MergedLoras(network);
-                merged.Set(lora.Layers(name), use.Scale);
-            }
-            finally
-            {
-                foreach (var (other, empty) in networks)
-                {
-                    if (other != name)
-                        empty.Dispose();
-                }
-            }
+            using var lora = ReadLora(use.Path, new Dictionary<string, Module>(StringComparer.Ordinal) { [name] = network });
+            using var merged = new MergedLoras(network);
+            merged.Set(lora.Layers(name), use.Scale);
         }
     }
 }

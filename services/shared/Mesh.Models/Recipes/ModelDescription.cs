@@ -43,6 +43,23 @@ public sealed record ModelDescription(
         return Parse(File.ReadAllText(path), Path.GetDirectoryName(Path.GetFullPath(path))!, path);
     }
 
+    /// <summary>The same model with some lines of configuration changed or added.</summary>
+    /// <param name="unetFile">In place of the description's; null to keep it, as for the others.</param>
+    /// <param name="loras">Added after the description's.</param>
+    /// <param name="recipe">A word of <see cref="RecipeBook"/>.</param>
+    /// <param name="variant">Preferred weight files.</param>
+    /// <param name="steps">Steps where a request does not say.</param>
+    /// <param name="guidance">Guidance where a request does not say.</param>
+    public ModelDescription With(string? unetFile, IEnumerable<LoraUse> loras, string? recipe, string? variant, int? steps, double? guidance) => this with
+    {
+        UNetFile = unetFile ?? UNetFile,
+        Loras = [.. Loras ?? [], .. loras],
+        Recipe = recipe ?? Recipe,
+        Variant = variant ?? Variant,
+        Steps = steps ?? Steps,
+        Guidance = guidance ?? Guidance,
+    };
+
     /// <summary>
     /// Reads lines <c>name: value</c>: <c>base</c> (a folder), <c>unet</c> (a file), <c>lora</c> (a file, then optionally its scale; may stand several
     /// times), <c>recipe</c>, <c>variant</c>, <c>steps</c>, <c>guidance</c>. Empty lines and those that begin with # are passed over.

@@ -29,45 +29,49 @@ public static class RecipeRecognition
     };
 
     /// <summary>Decides.</summary>
+    /// <param name="model">The lines of configuration.</param>
+    /// <param name="folder">The base model's folder.</param>
+    /// <param name="hashes">Hashes of files that are known already; null: none.</param>
     /// <exception cref="RecipeException">Nothing decides; the message asks for the line.</exception>
-    public static RecognisedRecipe Decide(ModelDescription model, ModelFolder folder)
+    public static RecognisedRecipe Decide(ModelDescription model, ModelFolder folder, FileHashes? hashes = null)
     {
+        hashes ??= new FileHashes();
         var scheduler = folder.Components.GetValueOrDefault("scheduler");
         var file = scheduler?.Config;
         var found = model.Recipe is { } word
             ? new RecognisedRecipe(RecipeBook.Find(word, file), "a line of configuration")
-            : ByLora(model, file) ?? (model.UNetFile is { } unet ? ByReplacement(unet, folder, scheduler) : ByFolder(folder, scheduler));
+            : ByLora(model, file, hashes) ?? (model.UNetFile is { } unet ? ByReplacement(unet, folder, scheduler, hashes) : ByFolder(folder, scheduler, hashes));
         return found with
         {
             Recipe = found.Recipe with { Steps = model.Steps ?? found.Recipe.Steps, Guidance = model.Guidance ?? found.Recipe.Guidance },
         };
     }
 
-    private static RecognisedRecipe? ByLora(ModelDescription model, JsonElement? file)
+    private static RecognisedRecipe? ByLora(ModelDescription model, JsonElement? file, FileHashes hashes)
     {
         foreach (var lora in model.Loras ?? [])
         {
-            if (KnownWeights.Recognise(lora.Path) is { } known && ByCheckpoint.TryGetValue(known.Checkpoint, out var word))
+            if (KnownWeights.Recognise(lora.Path, hashes) is { } known && ByCheckpoint.TryGetValue(known.Checkpoint, out var word))
                 return new RecognisedRecipe(RecipeBook.Find(word, file), $"the SHA-256 of {Path.GetFileName(lora.Path)} is that of {known.Checkpoint}");
         }
 
         return null;
     }
 
-    private static RecognisedRecipe ByReplacement(string unet, ModelFolder folder, ModelComponent? scheduler)
+    private static RecognisedRecipe ByReplacement(string unet, ModelFolder folder, ModelComponent? scheduler, FileHashes hashes)
     {
-        if (KnownWeights.Recognise(unet) is not { } known)
+        if (KnownWeights.Recognise(unet, hashes) is not { } known)
             throw Doubt($"{unet} replaces the U-Net and is none of the files known by their content");
         return ByCheckpoint.TryGetValue(known.Checkpoint, out var word)
             ? new RecognisedRecipe(RecipeBook.Find(word, scheduler?.Config), $"the SHA-256 of the U-Net's file is that of {known.Checkpoint}")
             : OfBase(known, folder, scheduler);
     }
 
-    private static RecognisedRecipe ByFolder(ModelFolder folder, ModelComponent? scheduler)
+    private static RecognisedRecipe ByFolder(ModelFolder folder, ModelComponent? scheduler, FileHashes hashes)
     {
         if (folder.PipelineClass == "RectifiedFlowPipeline")
             return new RecognisedRecipe(RecipeBook.Find("instaflow"), "the pipeline's class is RectifiedFlowPipeline");
-        if (Known(folder) is { } known)
+        if (Known(folder, hashes) is { } known)
         {
             return ByCheckpoint.TryGetValue(known.Checkpoint, out var word)
                 ? new RecognisedRecipe(RecipeBook.Find(word, scheduler?.Config), $"the SHA-256 of the U-Net's file is that of {known.Checkpoint}")
@@ -113,12 +117,12 @@ public static class RecipeRecognition
         return new RecognisedRecipe(RecipeBook.Find("ddim", scheduler?.Config) with { Guidance = guidance }, $"{reason}; DDIM takes the place of its scheduler");
     }
 
-    private static KnownFile? Known(ModelFolder folder)
+    private static KnownFile? Known(ModelFolder folder, FileHashes hashes)
     {
         if (!folder.Components.TryGetValue("unet", out var unet))
             return null;
         var files = unet.FindWeights();
-        return files.IsSharded ? null : KnownWeights.Recognise(files.Main);
+        return files.IsSharded ? null : KnownWeights.Recognise(files.Main, hashes);
     }
 
     private static bool IsXl(ModelFolder folder) => folder.Components.ContainsKey("text_encoder_2");

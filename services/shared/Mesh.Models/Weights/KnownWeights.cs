@@ -35,12 +35,14 @@ public static class KnownWeights
     ];
 
     /// <summary>The published file with that content, or null. Only a file whose size is one of the list's is read and hashed.</summary>
-    public static KnownFile? Recognise(string path)
+    /// <param name="path">The file.</param>
+    /// <param name="hashes">Hashes of files that are known already; null: none.</param>
+    public static KnownFile? Recognise(string path, FileHashes? hashes = null)
     {
         var file = new FileInfo(path);
         if (!file.Exists || Files.All(k => k.Bytes != file.Length))
             return null;
-        string hash = FileHash.Sha256(path);
+        string hash = (hashes ?? new FileHashes()).Sha256(path);
         return Files.FirstOrDefault(k => k.Sha256 == hash);
     }
 
