@@ -1,9 +1,6 @@
 using Mesh.Hosting.Configuration;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Options;
 
 namespace Mesh.Hosting;
 
@@ -30,7 +27,6 @@ public static class ServiceProgram
             var app = create();
             await using (app.ConfigureAwait(false))
             {
-                ParentWatch.Begin(app.Lifetime, app.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout);
                 await app.RunAsync().ConfigureAwait(false);
             }
             return Ok;

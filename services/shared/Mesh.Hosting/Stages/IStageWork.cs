@@ -1,0 +1,25 @@
+namespace Mesh.Hosting.Stages;
+
+/// <summary>What a stage does with a batch. Called on the device's thread alone.</summary>
+/// <typeparam name="TModel">What is held in memory.</typeparam>
+/// <typeparam name="TKey">What pieces of work must have in common to share a batch, the model aside.</typeparam>
+/// <typeparam name="TItem">A piece of work.</typeparam>
+/// <typeparam name="TResult">What becomes of it.</typeparam>
+public interface IStageWork<TModel, TKey, TItem, TResult>
+    where TModel : class, IDisposable
+    where TKey : IEquatable<TKey>
+{
+    /// <summary>text, generator, decoder or upsampler.</summary>
+    string Stage { get; }
+
+    /// <summary>Computes a batch; one result an item, in order. An item that nobody wants may be given any result.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="companion">A second model that the batch uses; null for none.</param>
+    /// <param name="key">What the items have in common.</param>
+    /// <param name="items">At least one.</param>
+    /// <param name="unwanted">Cancelled once nobody wants any item: stop where that is safe, by throwing.</param>
+    IReadOnlyList<TResult> Run(TModel model, TModel? companion, TKey key, IReadOnlyList<TItem> items, CancellationToken unwanted);
+
+    /// <summary>A batch of a model's own size that stands for the usual work, to warm the device and measure what batches cost.</summary>
+    (TKey Key, IReadOnlyList<TItem> Items) Rehearsal(TModel model, int size);
+}
