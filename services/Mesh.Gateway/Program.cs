@@ -1,4 +1,1 @@
-using Mesh.Gateway;
-using Mesh.Hosting;
-
-return await ServiceProgram.RunAsync(() => GatewayApp.Create(args)).ConfigureAwait(false);
+return;

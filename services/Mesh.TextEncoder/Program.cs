@@ -1,1 +1,4 @@
-return;
+using Mesh.Hosting;
+using Mesh.TextEncoder;
+
+return await ServiceProgram.RunAsync(() => TextEncoderApp.Create(args));
