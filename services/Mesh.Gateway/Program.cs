@@ -1,1 +1,4 @@
-return;
+using Mesh.Gateway;
+using Mesh.Hosting;
+
+return await ServiceProgram.RunAsync(() => GatewayApp.Create(args)).ConfigureAwait(false);

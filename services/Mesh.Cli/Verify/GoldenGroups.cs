@@ -25,6 +25,8 @@ public static class GoldenGroups
         new PipelinesGroup(),
         new AuraSRGroup(),
         new FlowGroup(),
+        new LpipsGroup(),
+        new LatentLpipsGroup(),
     ];
 
     private static readonly FrozenDictionary<string, IGoldenGroup> ByName = All.ToFrozenDictionary(g => g.Name, StringComparer.Ordinal);

@@ -149,8 +149,8 @@ public sealed partial class AuraSRGroup : IGoldenGroup
             using var large = name switch
             {
                 "out.plain" => upscaler.Upscale(picture, new Given(golden.Input("in.z1"))),
-                "out.checkboard" => upscaler.UpscaleOverlapped(picture, new Given(golden.Input("in.z1"), golden.Input("in.z2"))),
-                "out.constant" => upscaler.UpscaleOverlapped(picture, new Given(golden.Input("in.z1"), golden.Input("in.z2")), OverlapBlend.Constant),
+                "out.checkboard" => upscaler.Upscale(picture, new Given(golden.Input("in.z1"), golden.Input("in.z2")), OverlapBlend.Checkerboard),
+                "out.constant" => upscaler.Upscale(picture, new Given(golden.Input("in.z1"), golden.Input("in.z2")), OverlapBlend.Constant),
                 _ => throw new FormatException($"{name}: unknown output"),
             };
             using var bytes = AuraSRUpscaler.ToBytes(large);
@@ -165,10 +165,10 @@ public sealed partial class AuraSRGroup : IGoldenGroup
     // Style vectors of one pass after those of another, no image noise.
     private sealed class Given(params Tensor[] passes) : IUpscaleNoise
     {
-        private readonly Queue<Tensor> _rows = new(passes.SelectMany(p => p.unbind()));
+        private readonly Tensor[] _rows = [.. passes.SelectMany(p => p.unbind())];
 
-        public Tensor Styles(long tiles, int width) => stack(Enumerable.Range(0, (int)tiles).Select(_ => _rows.Dequeue()));
+        public Tensor Style(int tile, int width) => _rows[tile].unsqueeze(0);
 
-        public Tensor? Image(long[] shape) => null;
+        public Tensor? Image(int tile, long[] shape) => null;
     }
 }
