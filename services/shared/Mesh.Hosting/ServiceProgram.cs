@@ -1,6 +1,9 @@
 using Mesh.Hosting.Configuration;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 
 namespace Mesh.Hosting;
 
@@ -27,6 +30,7 @@ public static class ServiceProgram
             var app = create();
             await using (app.ConfigureAwait(false))
             {
+                ParentWatch.Begin(app.Lifetime, app.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout);
                 await app.RunAsync().ConfigureAwait(false);
             }
             return Ok;

@@ -60,6 +60,9 @@ public sealed class AuraSR : Module<Tensor, Tensor, Tensor?, Tensor>
     /// <summary>What the network computes in.</summary>
     public ScalarType Dtype => _toRgb.weight!.dtype;
 
+    /// <summary>Where its weights are.</summary>
+    public Device Device => _toRgb.weight!.device;
+
     /// <summary>The style of a random vector.</summary>
     /// <param name="z">[B, dim_in], near-normal.</param>
     /// <returns>[B, dim_out].</returns>
