@@ -1,1 +1,4 @@
-return;
+using Mesh.Hosting;
+using Mesh.Upsampler;
+
+return await ServiceProgram.RunAsync(() => UpsamplerApp.Create(args));
