@@ -6,7 +6,9 @@ using Mesh.Hosting.Listening;
 using Mesh.Hosting.Peers;
 using Mesh.Hosting.Telemetry;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -42,9 +44,13 @@ public static class MeshHost
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
         services.AddSingleton<CallMetrics>();
+        services.AddSingleton<ServiceMetrics>();
+        services.AddSingleton<PrometheusMetrics>();
+        services.AddSingleton<TelemetryExport>();
         services.AddSingleton<FaultReporter>();
         services.AddSingleton<CallInterceptor>();
         services.AddSingleton<PeerChannels>();
+        services.AddSingleton<IMemoryPoolFactory<byte>, LargeBlocks>();
         services.AddHostedService<ServiceLifecycle>();
         services.AddGrpc(options =>
         {
@@ -103,12 +109,15 @@ public static class MeshHost
         builder.Services.AddSingleton(new ServiceAddresses(plan));
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = drain.Delay + drain.Timeout);
         if (!drain.OnSignal) builder.Services.Replace(ServiceDescriptor.Singleton<IHostLifetime, UnsignalledLifetime>());
+        if (builder.ReadMeshOptions<TelemetryOptions>(TelemetryOptions.SectionName).Logs == "json") builder.Logging.AddJsonConsole(options => (options.IncludeScopes, options.UseUtcTimestamp) = (true, true));
+        else builder.Logging.AddSimpleConsole(options => (options.SingleLine, options.UseUtcTimestamp, options.TimestampFormat) = (true, true, "yyyy-MM-ddTHH:mm:ss.fffZ "));
         builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(plan.Configure);
         var app = builder.Build();
         Validate(app.Services);
         app.MapGrpcHealthChecksService();
         if (app.Services.GetRequiredService<IOptions<ListenOptions>>().Value.Reflection) app.MapGrpcReflectionService();
         HealthEndpoints.Map(app, app.Services.GetRequiredService<Readiness>());
+        MapMetrics(app);
         return app;
     }
 
@@ -117,6 +126,15 @@ public static class MeshHost
     {
         ArgumentNullException.ThrowIfNull(app);
         return app.Services.GetRequiredService<ServiceAddresses>();
+    }
+
+    private static void MapMetrics(WebApplication app)
+    {
+        // Those that listen come before those that measure.
+        app.Services.GetRequiredService<TelemetryExport>();
+        var metrics = app.Services.GetRequiredService<PrometheusMetrics>();
+        app.Services.GetRequiredService<ServiceMetrics>();
+        app.MapGet("/metrics", () => Results.Text(metrics.Write(), PrometheusMetrics.ContentType));
     }
 
     private static void Validate(IServiceProvider services)

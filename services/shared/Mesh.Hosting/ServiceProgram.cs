@@ -21,10 +21,12 @@ public static class ServiceProgram
 
     /// <summary>Runs a service until it is told to stop.</summary>
     /// <param name="create">Makes it, such as <c>() => GeneratorApp.Create(args)</c>.</param>
+    /// <param name="errors">Where faults go; standard error where null.</param>
     /// <returns>The exit code.</returns>
-    public static async Task<int> RunAsync(Func<WebApplication> create)
+    public static async Task<int> RunAsync(Func<WebApplication> create, TextWriter? errors = null)
     {
         ArgumentNullException.ThrowIfNull(create);
+        errors ??= Console.Error;
         try
         {
             var app = create();
@@ -37,12 +39,12 @@ public static class ServiceProgram
         }
         catch (ConfigurationException e)
         {
-            foreach (var fault in e.Faults) await Console.Error.WriteLineAsync(fault).ConfigureAwait(false);
+            foreach (var fault in e.Faults) await errors.WriteLineAsync(fault).ConfigureAwait(false);
             return BadConfiguration;
         }
         catch (IOException e) when (e.InnerException is AddressInUseException)
         {
-            await Console.Error.WriteLineAsync(e.Message).ConfigureAwait(false);
+            await errors.WriteLineAsync(e.Message).ConfigureAwait(false);
             return Failed;
         }
     }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json;
+using Mesh.Hosting.Listening;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;

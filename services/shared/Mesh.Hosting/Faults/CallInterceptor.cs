@@ -40,6 +40,7 @@ internal sealed class CallInterceptor(FaultReporter faults, CallMetrics metrics,
         var started = time.GetTimestamp();
         var code = StatusCode.OK;
         if (!infrastructure) metrics.Begin(context.Method);
+        Activity.Current?.SetTag("rpc.system", "grpc");
         try
         {
             if (drain.IsDraining && !infrastructure) throw FaultStatus.Draining();
@@ -47,13 +48,7 @@ internal sealed class CallInterceptor(FaultReporter faults, CallMetrics metrics,
             code = context.Status.StatusCode;
             return result;
         }
-        catch (RpcException e)
-        {
-            // The handler chose the status itself, or passes on what a peer said.
-            code = e.StatusCode;
-            throw;
-        }
-        catch (Exception e)
+        catch (Exception e) when (!infrastructure)
         {
             var fault = faults.Report(Named(e, context), IsLate(context), context.Method);
             code = fault.Code;

@@ -1,3 +1,4 @@
+using Google.Protobuf.Reflection;
 using Google.Protobuf.WellKnownTypes;
 using Google.Rpc;
 using Grpc.Core;
@@ -13,10 +14,11 @@ public static class FaultStatus
     public const string Trailer = "grpc-status-details-bin";
 
     private static readonly TimeSpan DrainRetry = TimeSpan.FromSeconds(1);
+    private static readonly TypeRegistry Known = TypeRegistry.FromFiles(ErrorDetailsReflection.Descriptor);
 
     /// <summary>
-    /// The fault that an exception stands for: itself, a full or draining queue, a passed deadline, a cancelled call. Null: none that a
-    /// caller may be told of, which is a bug of ours.
+    /// The fault that an exception stands for: itself, what a peer said, a full or draining queue, a passed deadline, a cancelled call.
+    /// Null: none that a caller may be told of, which is a bug of ours.
     /// </summary>
     /// <param name="exception">What was thrown.</param>
     /// <param name="deadlinePassed">Whether the call's or the work's deadline is over: then being cancelled means that.</param>
@@ -26,8 +28,9 @@ public static class FaultStatus
         QueueFullException full => MeshException.Overloaded(FaultReasons.QueueFull, full.Message, full.RetryAfter),
         DrainingException => Draining(),
         ExpiredException expired => new MeshException(StatusCode.DeadlineExceeded, FaultReasons.DeadlineExceeded, expired.Message),
-        OperationCanceledException when deadlinePassed => new MeshException(StatusCode.DeadlineExceeded, FaultReasons.DeadlineExceeded, "The deadline passed."),
+        OperationCanceledException or RpcException { StatusCode: StatusCode.Cancelled } when deadlinePassed => new MeshException(StatusCode.DeadlineExceeded, FaultReasons.DeadlineExceeded, "The deadline passed."),
         OperationCanceledException => new MeshException(StatusCode.Cancelled, FaultReasons.Cancelled, "The call was cancelled."),
+        RpcException peer => peer.ToStatus().ToFault(),
         _ => null,
     };
 
@@ -40,6 +43,18 @@ public static class FaultStatus
         var status = new Status { Code = (int)fault.Code, Message = fault.Message, Details = { Any.Pack(info) } };
         status.Details.AddRange(fault.Details.Select(Any.Pack));
         return status;
+    }
+
+    /// <summary>What a peer said, to be told on: its code, reason, words and those details that google.rpc defines.</summary>
+    public static MeshException ToFault(this Status status)
+    {
+        ArgumentNullException.ThrowIfNull(status);
+        var info = status.Detail<ErrorInfo>();
+        var details = status.Details.Select(x => x.Unpack(Known)).Where(x => x is not null and not ErrorInfo).ToArray();
+        return new MeshException((StatusCode)status.Code, info?.Reason ?? ReasonOf((StatusCode)status.Code), status.Message, details)
+        {
+            Metadata = info?.Metadata.ToDictionary() ?? [],
+        };
     }
 
     /// <summary>A status as an exception of gRPC, with the status in the trailer.</summary>
@@ -75,6 +90,10 @@ public static class FaultStatus
         var descriptor = new T().Descriptor;
         return status.Details.FirstOrDefault(x => x.Is(descriptor))?.Unpack<T>();
     }
+
+    /// <summary>A code's name in UPPER_SNAKE_CASE.</summary>
+    private static string ReasonOf(StatusCode code) =>
+        string.Concat(code.ToString().Select((x, i) => i > 0 && char.IsUpper(x) ? $"_{x}" : char.ToUpperInvariant(x).ToString()));
 
     internal static MeshException Draining() => MeshException.Unavailable(FaultReasons.Draining, "The service is shutting down and takes no new work.", DrainRetry);
 }

@@ -29,7 +29,12 @@ internal sealed class ServiceLifecycle(
 {
     private const string Stopping = "shutdown";
 
-    public Task StartingAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    public Task StartingAsync(CancellationToken cancellationToken)
+    {
+        // Who asks before the services are known must not take that for an answer.
+        health.SetStatus("", ServingStatus.NotServing);
+        return Task.CompletedTask;
+    }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
@@ -49,12 +54,13 @@ internal sealed class ServiceLifecycle(
 
     public async Task StoppingAsync(CancellationToken cancellationToken)
     {
+        if (drain.IsDraining) return;
         readiness.Close(Stopping, "the service is shutting down");
         HostingLog.Draining(logger, service.Name, calls.Running, options.Value.Timeout);
-        cancellationToken.UnsafeRegister(_ => { if (calls.Running > 0) HostingLog.CutOff(logger, calls.Running); }, null);
         if (options.Value.Delay > TimeSpan.Zero)
             await Task.Delay(options.Value.Delay, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await drain.BeginAsync().ConfigureAwait(false);
+        if (await calls.WaitForNoneAsync(cancellationToken).ConfigureAwait(false) is > 0 and var left) HostingLog.CutOff(logger, left);
     }
 
     public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using Mesh.Hosting.Peers;
 
 namespace Mesh.Hosting.Listening;
 
@@ -12,7 +13,6 @@ internal sealed record ListenAddress(IPAddress? Address, int Port, string? Path,
 {
     // sockaddr_un holds 108 bytes, the last of them 0.
     private const int MaxPathBytes = 107;
-    private const string UnixPrefix = "unix:";
 
     /// <summary>Whether only this machine can reach it.</summary>
     public bool IsLocal => Address is null || IPAddress.IsLoopback(Address);
@@ -20,7 +20,7 @@ internal sealed record ListenAddress(IPAddress? Address, int Port, string? Path,
     /// <exception cref="FormatException">The text is no address; the message says what one looks like.</exception>
     public static ListenAddress Parse(string text)
     {
-        if (text.StartsWith(UnixPrefix, StringComparison.Ordinal)) return ParsePath(text[UnixPrefix.Length..]);
+        if (MeshEndpoint.SocketPath(text) is { } path) return AtPath(path);
         bool? secure = text.StartsWith("https://", StringComparison.Ordinal) ? true : text.StartsWith("http://", StringComparison.Ordinal) ? false : null;
         var rest = secure is { } s ? text[(s ? 8 : 7)..].TrimEnd('/') : text;
         var colon = rest.LastIndexOf(':');
@@ -35,13 +35,11 @@ internal sealed record ListenAddress(IPAddress? Address, int Port, string? Path,
         return new(address, port, null, secure);
     }
 
-    private static ListenAddress ParsePath(string path)
+    private static ListenAddress AtPath(string path)
     {
-        if (!System.IO.Path.IsPathRooted(path)) throw new FormatException($"'{path}' is no full path of a socket");
-        var full = System.IO.Path.GetFullPath(path);
-        var bytes = System.Text.Encoding.UTF8.GetByteCount(full);
-        if (bytes > MaxPathBytes) throw new FormatException($"'{full}' has {bytes} bytes; a socket's path has {MaxPathBytes} at most");
-        return new(null, 0, full, null);
+        var bytes = System.Text.Encoding.UTF8.GetByteCount(path);
+        if (bytes > MaxPathBytes) throw new FormatException($"'{path}' has {bytes} bytes; a socket's path has {MaxPathBytes} at most");
+        return new(null, 0, path, null);
     }
 
     private static FormatException Bad(string text) => new($"'{text}' is no address; write host:port with an IP address, localhost or *, or unix:/path");

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using Mesh.Hosting.Configuration;
 using Microsoft.AspNetCore.Hosting;
@@ -17,6 +16,7 @@ internal sealed class ListenPlan
     private const int StreamWindowBytes = 8 * 1024 * 1024;
     private const int ConnectionWindowBytes = 16 * 1024 * 1024;
     private const int StreamsPerConnection = 4096;
+    private const int MaxConnections = 10_000;
     private static readonly TimeSpan KeepAlive = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan KeepAliveTimeout = TimeSpan.FromSeconds(20);
 
@@ -70,6 +70,7 @@ internal sealed class ListenPlan
         kestrel.AddServerHeader = false;
         // A caller that reads slowly is held up by flow control and ended by its deadline or a lost ping, not by a rate.
         kestrel.Limits.MinResponseDataRate = null;
+        kestrel.Limits.MaxConcurrentConnections = MaxConnections;
         kestrel.Limits.MaxRequestBodySize = _service.MaxReceiveBytes + 1024L;
         kestrel.Limits.Http2.InitialStreamWindowSize = StreamWindowBytes;
         kestrel.Limits.Http2.InitialConnectionWindowSize = ConnectionWindowBytes;

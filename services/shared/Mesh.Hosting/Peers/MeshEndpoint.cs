@@ -31,13 +31,21 @@ public sealed record MeshEndpoint(EndpointKind Kind, string Host, int Port)
     public static MeshEndpoint Parse(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        if (text.StartsWith(UnixPrefix, StringComparison.Ordinal) && Path.IsPathRooted(text[UnixPrefix.Length..]))
-            return new(EndpointKind.Unix, Path.GetFullPath(text[UnixPrefix.Length..]), 0);
+        if (SocketPath(text) is { } path) return new(EndpointKind.Unix, path, 0);
         var split = text.IndexOf("://", StringComparison.Ordinal);
         if (split > 0 && Enum.TryParse<EndpointKind>(text[..split], ignoreCase: true, out var kind) && kind != EndpointKind.Unix
             && Uri.TryCreate("tcp" + text[split..], UriKind.Absolute, out var uri) && uri.Port is > 0 and <= 65535 && uri.AbsolutePath is "/" or "" && uri.UserInfo == "")
             return new(kind, uri.IdnHost, uri.Port);
         throw new FormatException($"'{text}' is no endpoint; write http://host:port, https://host:port, unix:/path or dns://host:port");
+    }
+
+    /// <summary>The full path of a socket, of <c>unix:/path</c> or <c>unix:///path</c>; null: the text is neither.</summary>
+    internal static string? SocketPath(string text)
+    {
+        if (!text.StartsWith(UnixPrefix, StringComparison.Ordinal)) return null;
+        var path = text[UnixPrefix.Length..];
+        if (path.StartsWith("///", StringComparison.Ordinal)) path = path[2..];
+        return path.StartsWith('/') && !path.StartsWith("//", StringComparison.Ordinal) ? Path.GetFullPath(path) : null;
     }
 
     /// <summary>As it stands in configuration.</summary>

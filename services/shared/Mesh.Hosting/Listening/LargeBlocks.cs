@@ -3,13 +3,13 @@ using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
 
-namespace Mesh.Benchmarks.Grpc;
+namespace Mesh.Hosting.Listening;
 
 /// <summary>
 /// Gives the server's sockets and pipes blocks of 64 KiB. With its own of 4 KiB a payload of 1 MiB takes 256 reads from the socket;
 /// measured, the server's processor time for one falls from 4.8 to 2.9 ms.
 /// </summary>
-internal sealed class LargeBlocks : IMemoryPoolFactory<byte>
+public sealed class LargeBlocks : IMemoryPoolFactory<byte>
 {
     private const int BlockSize = 64 * 1024;
     private const int MostKept = 256;
