@@ -1,8 +1,10 @@
 using Mesh.Gateway.Catalogue;
 using Mesh.Gateway.Images;
+using Mesh.Gateway.Keys;
 using Mesh.Gateway.Operations;
 using Mesh.Gateway.Replay;
 using Mesh.Gateway.Stages;
+using Mesh.Gateway.Web;
 using Mesh.Hosting;
 using Microsoft.Extensions.Options;
 
@@ -19,11 +21,14 @@ public static class GatewayApp
     /// <exception cref="Hosting.Configuration.ConfigurationException">It is not configured as it must be; every fault is told.</exception>
     public static WebApplication Create(string[] args, IReadOnlyDictionary<string, string?>? settings = null)
     {
-        var builder = MeshHost.Create(new MeshService("gateway", "127.0.0.1:50051", "127.0.0.1:8080") { MaxReceiveBytes = MaxReceiveBytes }, args, settings);
+        var builder = MeshHost.Create(new MeshService("gateway", "127.0.0.1:50051", "127.0.0.1:8080") { MaxReceiveBytes = MaxReceiveBytes, HasKeys = ApiKeys.AreIn }, args, settings);
         AddOptions(builder);
         AddImages(builder.Services);
+        builder.AddApiKeys().AddWebApi();
         foreach (var stage in new[] { StageNames.Text, StageNames.Generator, StageNames.Decoder }) builder.RequireReady($"{stage} stage", "it has not answered yet");
         var app = builder.BuildMesh();
+        app.UseApiKeys();
+        app.MapWebApi();
         app.MapGrpcService<ImageGrpcService>();
         app.MapGrpcService<GatewayGrpcService>();
         return app;

@@ -10,6 +10,6 @@ public static class MeshSections
     public static IReadOnlyList<string> All { get; } =
     [
         "Listen", "Tls", "Peer", "Device", "Models", "Loras", "Controls", "Upsamplers", "DefaultModel", "DefaultUpsampler", "ModelMemory",
-        "Batching", "Drain", "Telemetry", "Stages", "Redis", "Gateway", "Keys", "Limits", "Studio", "Trainer",
+        "Batching", "Drain", "Telemetry", "Stages", "Redis", "Gateway", "Keys", "Limits", "Web", "Studio", "Trainer",
     ];
 }
