@@ -27,6 +27,8 @@ public static class GoldenGroups
         new FlowGroup(),
         new LpipsGroup(),
         new LatentLpipsGroup(),
+        new InceptionGroup(),
+        new ClipScoreGroup(),
     ];
 
     private static readonly FrozenDictionary<string, IGoldenGroup> ByName = All.ToFrozenDictionary(g => g.Name, StringComparer.Ordinal);
