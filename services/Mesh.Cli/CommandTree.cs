@@ -3,6 +3,7 @@ using Mesh.Cli.Bench;
 using Mesh.Cli.Doctor;
 using Mesh.Cli.Generate;
 using Mesh.Cli.Models;
+using Mesh.Cli.Up;
 
 namespace Mesh.Cli;
 
@@ -16,6 +17,7 @@ internal static class CommandTree
     public static RootCommand Create()
     {
         var root = new RootCommand("Mesh: text to image in one network step.");
+        root.Subcommands.Add(UpCommand.Create());
         root.Subcommands.Add(GenerateCommand.Create());
         root.Subcommands.Add(ModelsCommand.Create());
         root.Subcommands.Add(BenchCommand.Create());
@@ -41,7 +43,8 @@ internal static class CommandTree
 
         try
         {
-            var settings = new InvocationConfiguration { EnableDefaultExceptionHandler = false, Output = output, Error = error };
+            // Signals are heard by the program itself, which gives each command as long as it needs to stop.
+            var settings = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null, Output = output, Error = error };
             return await parsed.InvokeAsync(settings, cancel);
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)

@@ -23,7 +23,7 @@ internal static class Transport
             UseCookies = false,
             PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5),
         };
-        if (options.KeepAlive > TimeSpan.Zero) (handler.KeepAlivePingDelay, handler.KeepAlivePingTimeout) = (options.KeepAlive, options.KeepAlive);
+        if (options.KeepAlive > TimeSpan.Zero) (handler.KeepAlivePingDelay, handler.KeepAlivePingTimeout, handler.KeepAlivePingPolicy) = (options.KeepAlive, options.KeepAlive, HttpKeepAlivePingPolicy.WithActiveRequests);
         try
         {
             var target = Target(options.Address, handler);

@@ -1,0 +1,108 @@
+using System.CommandLine;
+using System.Globalization;
+using Mesh.Client;
+
+namespace Mesh.Cli.Up;
+
+/// <summary><c>mesh up</c>: the whole mesh on this machine, until it is told to stop.</summary>
+internal static class UpCommand
+{
+    private static readonly TimeSpan PortPatience = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(15);
+
+    public static Command Create()
+    {
+        var options = new UpOptions();
+        var command = new Command("up", "Run the whole mesh on this machine, make a first image, and go on until Ctrl-C.");
+        options.AddTo(command);
+        command.SetAction((words, cancel) => RunAsync(options, words, cancel));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(UpOptions options, ParseResult words, CancellationToken cancel)
+    {
+        var output = words.InvocationConfiguration.Output;
+        var tell = Teller(output);
+        var wishes = options.Read(words);
+        var config = ConfigFile.Read(words.GetValue(options.Config));
+        var home = Environment.GetEnvironmentVariable("MESH_HOME") is { Length: > 0 } set ? set : ".mesh";
+        using var folder = RunFolder.Take(words.GetValue(options.Run) ?? Path.Combine(home, "run"));
+        await wishes.Grpc.WaitFreeAsync(options.Grpc.Name, PortPatience, cancel);
+        await wishes.Http.WaitFreeAsync(options.Http.Name, PortPatience, cancel);
+        var plan = MeshPlan.Make(wishes, config, folder, ServicePrograms.Beside(words.GetValue(options.Services)));
+        if (!plan.HasRedis && wishes.WithRedis && !config.Has("Redis:Cache"))
+            tell("redis-server is not installed: embeddings are cached in the gateway alone");
+
+        await using var supervisor = new Supervisor(plan.Children, tell, BackOff.Default, StopLimit);
+        tell($"starting {string.Join(", ", plan.Children.Select(x => x.Name))}");
+        supervisor.Start();
+        var isSecure = config.Has("Tls:Certificate");
+        var reach = Reach(wishes, config, isSecure, words.GetValue(options.Key));
+        var arrival = new Arrival(reach, wishes.Http.ForClient(isSecure), tell);
+        try
+        {
+            var start = TimeProvider.System.GetTimestamp();
+            await OrFailure(arrival.WaitReadyAsync(cancel), supervisor.Failure);
+            supervisor.MarkUp();
+            tell(string.Create(CultureInfo.InvariantCulture, $"ready after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0.0} s"));
+            var first = Path.GetFullPath(Path.Combine(folder.Path, "..", "first.png"));
+            await arrival.MakeFirstAsync(words.GetRequiredValue(options.Prompt), first, cancel);
+            await output.WriteLineAsync(Directions(reach, wishes.Http.ForClient(isSecure), words.GetRequiredValue(options.Prompt), folder.Logs));
+            await output.FlushAsync(cancel);
+            await Task.Delay(Timeout.Infinite, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        finally
+        {
+            tell("stopping");
+            await supervisor.StopAsync();
+        }
+        tell("stopped");
+        return ExitCode.Done;
+    }
+
+    /// <summary>Messages come from several threads; each is a line.</summary>
+    private static Action<string> Teller(TextWriter output)
+    {
+        var gate = new Lock();
+        return line =>
+        {
+            lock (gate)
+            {
+                output.WriteLine($"mesh: {line}");
+                output.Flush();
+            }
+        };
+    }
+
+    private static async Task OrFailure(Task ready, Task failure)
+    {
+        await await Task.WhenAny(ready, failure);
+    }
+
+    private static MeshClientOptions Reach(MeshWishes wishes, ConfigFile config, bool isSecure, string? key) => new()
+    {
+        Address = wishes.Grpc.ForClient(isSecure),
+        ApiKey = key ?? (Environment.GetEnvironmentVariable("MESH_KEY") is { Length: > 0 } set ? set : null),
+        AuthorityFile = isSecure ? config.Text("Peer:Authority") : null,
+        CertificateFile = isSecure ? config.Text("Peer:Certificate") : null,
+        CertificateKeyFile = isSecure ? config.Text("Peer:Key") : null,
+    };
+
+    /// <summary>Both addresses, each with a command that can be pasted.</summary>
+    private static string Directions(MeshClientOptions reach, string http, string prompt, string logs)
+    {
+        var address = reach.Address == MeshClientOptions.DefaultAddress ? "" : $" --address {reach.Address}";
+        var trust = reach.AuthorityFile is { } file ? $" --ca {file}" : "";
+        var trustHttp = reach.AuthorityFile is { } authority ? $" --cacert {authority}" : "";
+        var key = reach.ApiKey is null ? "" : " -H \"Authorization: Bearer $MESH_KEY\"";
+        return $$"""
+
+              gRPC  {{reach.Address}}
+                    ./mesh generate "{{prompt}}" --out apple.png{{address}}{{trust}}
+              HTTP  {{http}}
+                    curl -s{{trustHttp}} {{http}}/v1/images/generations -H 'Content-Type: application/json'{{key}} -d '{"prompt": "{{prompt}}", "response_format": "b64_json"}' | grep -o '"b64_json": *"[^"]*' | cut -d'"' -f4 | base64 -d >apple.png
+
+              Logs are in {{logs}}. Ctrl-C stops the mesh.
+            """;
+    }
+}
