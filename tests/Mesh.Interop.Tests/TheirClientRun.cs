@@ -1,5 +1,3 @@
-using System.Collections.Concurrent;
-using System.Text.Json;
 using Mesh.Grpc.Tests.Functional;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
@@ -8,21 +6,14 @@ using Microsoft.Extensions.Diagnostics.HealthChecks;
 
 namespace Mesh.Interop.Tests;
 
-/// <summary>What a client program found in one scenario.</summary>
-/// <param name="Scenario">The scenario's name.</param>
-/// <param name="Ok">Whether it went as it should.</param>
-/// <param name="Error">What went wrong.</param>
-public sealed record ScenarioResult(string Scenario, bool Ok, string? Error);
-
 /// <summary>Runs a client program of another language once against our servers; each test then looks at one scenario's result.</summary>
 /// <param name="language">The client's language.</param>
 public abstract class TheirClientRun(Language language) : IAsyncLifetime
 {
-    private readonly ConcurrentDictionary<string, ScenarioResult> _results = new();
     private readonly TempFolder _folder = new();
 
     /// <summary>Everything that the client reported, by scenario.</summary>
-    public IReadOnlyDictionary<string, ScenarioResult> Results => _results;
+    public IReadOnlyDictionary<string, ScenarioResult> Results { get; private set; } = new Dictionary<string, ScenarioResult>();
 
     public async Task InitializeAsync()
     {
@@ -40,17 +31,7 @@ public abstract class TheirClientRun(Language language) : IAsyncLifetime
             ["unix"] = open.SocketPath,
             ["certificates"] = _folder.Path,
         };
-        await File.WriteAllTextAsync(_folder.File("endpoints.json"), JsonSerializer.Serialize(endpoints));
-        await using var client = await InteropProgram.StartAsync(language, "client", _folder.File("endpoints.json"));
-        using var limit = new CancellationTokenSource(TimeSpan.FromMinutes(4));
-        await foreach (var line in client.ReadLinesAsync(limit.Token))
-        {
-            var result = JsonSerializer.Deserialize<ScenarioResult>(line, JsonSerializerOptions.Web)!;
-            _results[result.Scenario] = result;
-        }
-        var code = await client.WaitForExitAsync();
-        if (code != 0)
-            throw new InvalidOperationException($"The {language} client ended with code {code}:\n{client.Errors}");
+        Results = await ScenarioRun.RunAsync(language, "client", endpoints);
     }
 
     public Task DisposeAsync()

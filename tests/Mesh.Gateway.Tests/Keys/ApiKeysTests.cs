@@ -184,7 +184,7 @@ public sealed class ApiKeysTests
         new ApiKeyRing([]).IsEmpty.ShouldBeTrue();
     }
 
-    private static string Hash(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
+    internal static string Hash(string key) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(key)));
 
     private static async Task GenerateAsync(WebGateway gateway, Metadata headers)
     {
