@@ -1,5 +1,6 @@
 using Mesh.Hosting;
 using Mesh.Hosting.Configuration;
+using Mesh.Hosting.Devices;
 using Mesh.Hosting.Stages;
 using Mesh.Models.Networks;
 using Mesh.Models.Pipelines;
@@ -27,7 +28,7 @@ public static class UpsamplerApp
 
         // A batch of tiles would hardly be quicker, since each has kernels of its own, and its sums could depend on how many share it.
         services.PostConfigure<BatchingOptions>(x => x.MaxBatch = 1);
-        services.AddSingleton(OpenDevice(builder));
+        services.AddSingleton(ComputeDevice.Open(builder.PinDevice(ComputeDevice.CudaNames())));
         services.AddSingleton(x => Tell(x.GetRequiredService<ComputeDevice>()));
         services.AddSingleton(noise);
         services.AddSingleton<IModelSource<UpsamplerNetwork>, UpsamplerModels>();
@@ -37,18 +38,6 @@ public static class UpsamplerApp
         app.MapGrpcService<UpsamplerEndpoint>();
         app.MapStage();
         return app;
-    }
-
-    private static ComputeDevice OpenDevice(WebApplicationBuilder builder)
-    {
-        try
-        {
-            return ComputeDevice.Open(builder.ReadMeshOptions<DeviceOptions>(DeviceOptions.SectionName).Name);
-        }
-        catch (ArgumentException e)
-        {
-            throw new ConfigurationException($"Mesh:Device:Name: {e.Message}");
-        }
     }
 
     private static StageDevice Tell(ComputeDevice device) => new(device.Name, device.Kind, ComputeDevice.LibraryVersion, device.MemoryBytes);

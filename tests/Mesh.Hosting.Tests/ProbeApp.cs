@@ -2,7 +2,6 @@ using Grpc.Core;
 using Mesh.Contracts.Image.V1;
 using Mesh.Contracts.Stage.V1;
 using Mesh.Contracts.Text.V1;
-using Mesh.Hosting.Devices;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -16,7 +15,7 @@ internal static class ProbeApp
 {
     public static MeshService Service { get; } = new("probe", "127.0.0.1:0", "127.0.0.1:0");
 
-    public static TensorLibrary TwoCudaDevices { get; } = new("libtest 1.2", () => 2, _ => "sm_90");
+    public static IReadOnlyList<string> CudaDevices(int count) => [.. Enumerable.Range(0, count).Select(x => $"cuda:{x}")];
 
     public static WebApplication Create(
         string[] args, IReadOnlyDictionary<string, string?>? settings = null, Func<ServerCallContext, Task>? behaviour = null, Action<WebApplicationBuilder>? configure = null)

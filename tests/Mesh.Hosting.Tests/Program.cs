@@ -15,7 +15,7 @@ internal static class Program
         var options = new DeviceOptions { Name = args[1], LockFolder = args[2], AllowShared = args[3] == "shared" };
         try
         {
-            using var pin = DevicePin.Take(options, "holder", ProbeApp.TwoCudaDevices);
+            using var pin = DevicePin.Take(options, "holder", ProbeApp.CudaDevices(2));
             Console.WriteLine(pin.Name);
             await Console.In.ReadToEndAsync();
             return 0;

@@ -156,7 +156,7 @@ public static class MeshHost
         _ => [],
     };
 
-    private static T Registered<T>(this WebApplicationBuilder builder) where T : class =>
+    internal static T Registered<T>(this WebApplicationBuilder builder) where T : class =>
         (T?)builder.Services.LastOrDefault(x => x.ServiceType == typeof(T))?.ImplementationInstance
         ?? throw new InvalidOperationException("The builder was not made by MeshHost.Create.");
 }

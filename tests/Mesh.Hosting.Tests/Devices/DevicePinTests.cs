@@ -20,16 +20,30 @@ public sealed class DevicePinTests : IDisposable
         using var pin = Take(name, count: count);
 
         pin.Name.ShouldBe(expected);
-        pin.Kind.ShouldBe(expected == "cpu" ? $"cpu {TensorLibrary.CpuKind}" : "cuda sm_90");
-        pin.CudaIndex.ShouldBe(expected == "cpu" ? null : expected[^1] - '0');
     }
 
     [Theory]
-    [InlineData(0, "Mesh:Device:Name: cuda:3 does not exist; this machine has no CUDA device that it can use (libtest 1.2)")]
-    [InlineData(1, "Mesh:Device:Name: cuda:3 does not exist; this machine has one, cuda:0 (libtest 1.2)")]
-    [InlineData(3, "Mesh:Device:Name: cuda:3 does not exist; this machine has those from cuda:0 to cuda:2 (libtest 1.2)")]
-    public void Take_DeviceIsNotThere_SaysWhatThereIs(int count, string fault) =>
-        Should.Throw<ConfigurationException>(() => Take("cuda:3", count: count)).Faults.ShouldBe([fault]);
+    [InlineData("cuda:3", 0, "Mesh:Device:Name: cuda:3 does not exist; this machine has cpu")]
+    [InlineData("cuda:3", 3, "Mesh:Device:Name: cuda:3 does not exist; this machine has cpu, cuda:0, cuda:1, cuda:2")]
+    [InlineData("gpu", 1, "Mesh:Device:Name: gpu does not exist; this machine has cpu, cuda:0")]
+    public void Take_DeviceIsNotThere_SaysWhatThereIs(string name, int count, string fault) =>
+        Should.Throw<ConfigurationException>(() => Take(name, count: count)).Faults.ShouldBe([fault]);
+
+    [Fact]
+    public async Task PinDevice_ServiceIsGone_LetsGo()
+    {
+        var settings = new Dictionary<string, string?> { ["Mesh:Device:Name"] = "cuda:0", ["Mesh:Device:LockFolder"] = _folder.Path };
+        string? name = null;
+        await using (var app = ProbeApp.Create([], settings, configure: builder => name = builder.PinDevice(["cuda:0"])))
+        {
+            await app.StartAsync().DefaultTimeout();
+            Should.Throw<ConfigurationException>(() => Take("cuda:0")).Message.ShouldContain("in use by probe (process ");
+            await app.StopAsync().DefaultTimeout();
+        }
+
+        name.ShouldBe("cuda:0");
+        Take("cuda:0").Dispose();
+    }
 
     [Fact]
     public void Take_CpuTwice_IsShared()
@@ -79,5 +93,5 @@ public sealed class DevicePinTests : IDisposable
     }
 
     private DevicePin Take(string name, bool shared = false, int count = 2) =>
-        DevicePin.Take(new DeviceOptions { Name = name, AllowShared = shared, LockFolder = _folder.Path }, "test", ProbeApp.TwoCudaDevices with { CudaDevices = () => count });
+        DevicePin.Take(new DeviceOptions { Name = name, AllowShared = shared, LockFolder = _folder.Path }, "test", ProbeApp.CudaDevices(count));
 }

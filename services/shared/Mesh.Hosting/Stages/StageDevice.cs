@@ -1,5 +1,3 @@
-using System.Reflection;
-
 namespace Mesh.Hosting.Stages;
 
 /// <summary>What a stage computes on, as it tells others.</summary>
@@ -10,8 +8,5 @@ namespace Mesh.Hosting.Stages;
 public sealed record StageDevice(string Name, string Kind, string Library, long MemoryBytes)
 {
     /// <summary>The mesh's build and the tensor library's version.</summary>
-    public string Build => $"mesh {MeshVersion}, torch {Library}";
-
-    private static string MeshVersion =>
-        typeof(StageDevice).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "0";
+    public string Build => BuildInfo.With($"torch {Library}");
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using Mesh.Batching;
+using Mesh.Hosting.Telemetry;
 
 namespace Mesh.Hosting.Stages;
 
@@ -15,12 +16,7 @@ internal static class StageTelemetry
     /// <summary>The span of one piece of work, under the caller's.</summary>
     /// <param name="stream">What serves it.</param>
     /// <param name="traceParent">The caller's span as in W3C's header; empty or malformed for none.</param>
-    public static Activity? StartWork(string stream, string traceParent)
-    {
-        // A stream serves many requests: its own span is nobody's parent here.
-        var parent = ActivityContext.TryParse(traceParent, null, isRemote: true, out var context) ? context : default;
-        return Source.HasListeners() ? Source.StartActivity(stream, ActivityKind.Server, parent) : null;
-    }
+    public static Activity? StartWork(string stream, string traceParent) => TraceContext.Start(Source, stream, traceParent, ActivityKind.Server);
 
     /// <summary>Registers what a stage measures.</summary>
     /// <param name="factory">The service's own.</param>
