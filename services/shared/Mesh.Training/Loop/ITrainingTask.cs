@@ -1,0 +1,33 @@
+using Mesh.Models.Noise;
+using static TorchSharp.torch;
+
+namespace Mesh.Training.Loop;
+
+/// <summary>A loss, and the parts of it that are worth telling.</summary>
+/// <param name="Total">What is minimised, a scalar that carries its graph.</param>
+/// <param name="Parts">Scalars by name, told at each tick; <c>loss</c> itself is told anyway.</param>
+public sealed record LossParts(Tensor Total, IReadOnlyDictionary<string, Tensor>? Parts = null);
+
+/// <summary>What is trained: networks, where their batches come from, and what their loss is.</summary>
+/// <typeparam name="TBatch">A batch's tensors, disposed of after its step.</typeparam>
+public interface ITrainingTask<TBatch> : IDisposable
+    where TBatch : IDisposable
+{
+    /// <summary>The networks that are trained, by the name of their part.</summary>
+    IReadOnlyDictionary<string, nn.Module> Networks { get; }
+
+    /// <summary>Where in the data the next batch begins: saved with a checkpoint, set when a run goes on.</summary>
+    long[] Position { get; set; }
+
+    /// <summary>The next batch; everything random about it is drawn from <paramref name="random"/>.</summary>
+    TBatch Next(int count, TorchGenerator random);
+
+    /// <summary>The loss of a batch: a function of the networks and the batch alone.</summary>
+    LossParts Loss(TBatch batch);
+
+    /// <summary>A picture (PNG) of what the averaged weights make, or null where there is nothing to show. The networks hold those weights meanwhile.</summary>
+    byte[]? Sample();
+
+    /// <summary>Writes the product. The networks hold the averaged weights meanwhile.</summary>
+    void Export(string folder);
+}
