@@ -3,6 +3,7 @@ using Mesh.Cli.Bench;
 using Mesh.Cli.Doctor;
 using Mesh.Cli.Generate;
 using Mesh.Cli.Models;
+using Mesh.Cli.Serving;
 using Mesh.Cli.Up;
 
 namespace Mesh.Cli;
@@ -19,6 +20,8 @@ internal static class CommandTree
         var root = new RootCommand("Mesh: text to image in one network step.");
         root.Subcommands.Add(UpCommand.Create());
         root.Subcommands.Add(GenerateCommand.Create());
+        root.Subcommands.Add(UpscaleCommand.Create());
+        root.Subcommands.Add(StatusCommand.Create());
         root.Subcommands.Add(ModelsCommand.Create());
         root.Subcommands.Add(BenchCommand.Create());
         root.Subcommands.Add(DoctorCommand.Create());

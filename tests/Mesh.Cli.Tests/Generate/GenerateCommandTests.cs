@@ -67,15 +67,19 @@ public sealed class GenerateCommandTests : IDisposable
     [InlineData("--size", "65", "65 x 65")]
     [InlineData("--recipe", "magic", "magic")]
     [InlineData("--lora", "/no/such/lora.safetensors", "lora.safetensors")]
+    [InlineData("--format", "jpeg", "jpeg")]
+    [InlineData("--model", "sd", "--model needs a mesh")]
+    [InlineData("--address", "http://here", "--address needs a mesh")]
     public async Task Generate_WrongValue_FailsByName(string option, string value, string fault)
     {
-        (await Run("generate", "--local", Model, "a cat", option, value)).ShouldBe(ExitCode.Failed);
+        (await Run(["generate", "--local", Model, "a cat", option, value, .. option == "--out" ? Array.Empty<string>() : ["--out", _folder.File("a.png")]])).ShouldBe(ExitCode.Failed);
 
         _error.ToString().ShouldContain(fault);
     }
 
     [Theory]
-    [InlineData("generate", "a cat")]
+    [InlineData("generate")]
+    [InlineData("generate", "a cat", "--format", "gif")]
     [InlineData("generate", "--local", "x", "a cat", "--count", "0")]
     [InlineData("generate", "--local", "x", "a cat", "--steps", "many")]
     [InlineData("generate", "--local", "x", "a cat", "--dtype", "fp8")]

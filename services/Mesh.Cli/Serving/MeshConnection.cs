@@ -1,0 +1,69 @@
+using System.CommandLine;
+using Grpc.Core;
+using Mesh.Client;
+
+namespace Mesh.Cli.Serving;
+
+/// <summary>The words that say where the mesh is, for every command that speaks with one.</summary>
+internal sealed class MeshConnection
+{
+    public Option<string?> Address { get; } = new("--address")
+    {
+        Description = $"The mesh: http://host:port, https://host:port or unix:/path. Default: MESH_ADDRESS, or {MeshClientOptions.DefaultAddress}.",
+    };
+
+    public Option<string?> Key { get; } = new("--key") { Description = "An API key. Default: MESH_KEY." };
+
+    public Option<string?> Authority { get; } = new("--ca") { Description = "A PEM file of the authorities that https trusts in place of the system's." };
+
+    public Option<string?> Certificate { get; } = new("--cert") { Description = "A PEM file of the certificate to show, for mutual TLS." };
+
+    public Option<string?> CertificateKey { get; } = new("--cert-key") { Description = "A PEM file of its private key." };
+
+    public Option<double?> Timeout { get; } = new("--timeout") { Description = "Seconds that the call may take. Default: 300." };
+
+    public IReadOnlyList<Option> All => [Address, Key, Authority, Certificate, CertificateKey, Timeout];
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in All) command.Options.Add(option);
+    }
+
+    /// <summary>Speaks with the mesh; faults that have a cure are told with it.</summary>
+    /// <exception cref="IOException">No mesh answers.</exception>
+    /// <exception cref="MeshException">The mesh refused.</exception>
+    public async Task<int> UseAsync(ParseResult words, Func<MeshClient, Task<int>> use)
+    {
+        var options = Read(words);
+        using var client = new MeshClient(options);
+        try
+        {
+            return await use(client);
+        }
+        catch (MeshException e) when (e.Reason == MeshException.Unreachable)
+        {
+            throw new IOException($"no mesh answers at {options.Address}: ./mesh up starts one, --address names another ({e.Message})", e);
+        }
+        catch (MeshException e) when (e.Code == StatusCode.Unauthenticated)
+        {
+            throw new IOException($"{e.Message} (give a key with --key or MESH_KEY)", e);
+        }
+    }
+
+    private MeshClientOptions Read(ParseResult words)
+    {
+        var options = new MeshClientOptions
+        {
+            ApiKey = words.GetValue(Key) ?? Variable("MESH_KEY"),
+            AuthorityFile = words.GetValue(Authority),
+            CertificateFile = words.GetValue(Certificate),
+            CertificateKeyFile = words.GetValue(CertificateKey),
+        };
+        if ((words.GetValue(Address) ?? Variable("MESH_ADDRESS")) is { } address) options.Address = address;
+        if (words.GetValue(Timeout) is { } seconds)
+            options.Deadline = seconds is > 0 and <= 604_800 ? TimeSpan.FromSeconds(seconds) : throw new ArgumentException($"{Timeout.Name} {seconds}: seconds, more than 0 and a week at most");
+        return options;
+    }
+
+    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } set ? set : null;
+}
