@@ -1,5 +1,3 @@
-using Microsoft.Extensions.Logging;
-
 namespace Mesh.Gateway;
 
 internal static partial class GatewayLog

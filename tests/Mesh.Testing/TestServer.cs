@@ -73,7 +73,8 @@ public sealed class TestServer : IAsyncDisposable
         var folder = new TempFolder();
         var logs = new LogCollector();
         var listeners = new Dictionary<Transport, ListenOptions>();
-        var builder = WebApplication.CreateSlimBuilder();
+        // Nobody edits settings while a test runs, and a system gives one user few watchers of files.
+        var builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { Args = ["--hostBuilder:reloadConfigOnChange=false"] });
         builder.Logging.ClearProviders().AddProvider(logs).SetMinimumLevel(LogLevel.Warning);
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>

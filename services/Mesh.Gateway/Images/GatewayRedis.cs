@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using Mesh.Store;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using StackExchange.Redis;
 

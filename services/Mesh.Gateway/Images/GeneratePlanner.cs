@@ -1,6 +1,5 @@
 using System.Security.Cryptography;
 using Google.Protobuf;
-using Mesh.Contracts.Common.V1;
 using Mesh.Contracts.Image.V1;
 using Mesh.Gateway.Catalogue;
 using Mesh.Hosting.Faults;

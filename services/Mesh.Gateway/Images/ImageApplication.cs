@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
-using Mesh.Batching;
 using Mesh.Contracts.Image.V1;
 using Mesh.Gateway.Catalogue;
 using Mesh.Gateway.Replay;
@@ -32,7 +31,7 @@ internal sealed class ImageApplication(
 
     public async IAsyncEnumerable<UpscaleResponse> UpscaleAsync(UpscaleRequest request, Caller caller, [EnumeratorCancellation] CancellationToken cancel)
     {
-        upscalePlanner.Check(request);
+        UpscalePlanner.Check(request);
         var identity = RunIdentity.Of(caller.Name, request);
         var deadline = identity is null ? caller.Deadline : null;
         await foreach (var item in runs.FollowAsync(identity, token => PrepareAsync(request, caller.Name, deadline, token), cancel).ConfigureAwait(false))

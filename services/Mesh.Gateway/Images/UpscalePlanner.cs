@@ -19,7 +19,7 @@ internal sealed class UpscalePlanner(ModelCatalogue catalogue)
 
     /// <summary>What can be said without reading the picture.</summary>
     /// <exception cref="MeshException">Fields are wrong; every one is named.</exception>
-    public void Check(UpscaleRequest request)
+    public static void Check(UpscaleRequest request)
     {
         var wrong = new Violations();
         wrong.RequestId(request.RequestId);

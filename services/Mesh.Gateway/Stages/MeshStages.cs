@@ -3,7 +3,6 @@ using Mesh.Contracts.Generator.V1;
 using Mesh.Contracts.Text.V1;
 using Mesh.Contracts.Upsampler.V1;
 using Mesh.Hosting.Peers;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
 
 namespace Mesh.Gateway.Stages;

@@ -16,6 +16,7 @@ internal abstract class StagePool : IAsyncDisposable
     private readonly List<Action> _listeners = [];
     private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private ImmutableArray<StageReplica> _replicas = [];
+    private bool _disposed;
 
     protected StagePool(string stage, IReadOnlyList<MeshEndpoint> endpoints, LinkTiming timing, TimeProvider time)
     {
@@ -66,8 +67,9 @@ internal abstract class StagePool : IAsyncDisposable
         }
     }
 
-    public virtual async ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true)) return;
         await _stop.CancelAsync().ConfigureAwait(false);
         await Task.WhenAll(_tasks).ConfigureAwait(false);
         await Task.WhenAll(Replicas.Select(x => x.DisposeAsync().AsTask())).ConfigureAwait(false);

@@ -1,5 +1,4 @@
 using Mesh.Hosting.Health;
-using Microsoft.Extensions.Hosting;
 
 namespace Mesh.Gateway.Stages;
 

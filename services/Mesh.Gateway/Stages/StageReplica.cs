@@ -95,6 +95,7 @@ internal abstract class StageReplica : IAsyncDisposable
     /// <summary>The connection broke under a piece of work: nothing more goes there until it has answered again.</summary>
     public void Suspect(string why)
     {
+        if (_stop.IsCancellationRequested) return;
         CancellationTokenSource watching;
         lock (_gate)
         {
@@ -206,6 +207,8 @@ internal abstract class StageReplica : IAsyncDisposable
 
     private void SetState(ReplicaState state, string trouble)
     {
+        // That the gateway goes down is no news of the replica.
+        if (_stop.IsCancellationRequested) return;
         lock (_gate)
         {
             var same = State == state;
