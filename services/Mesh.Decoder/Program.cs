@@ -1,1 +1,4 @@
-return;
+using Mesh.Decoder;
+using Mesh.Hosting;
+
+return await ServiceProgram.RunAsync(() => DecoderApp.Create(args));

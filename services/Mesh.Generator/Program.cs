@@ -1,1 +1,4 @@
-return;
+using Mesh.Generator;
+using Mesh.Hosting;
+
+return await ServiceProgram.RunAsync(() => GeneratorApp.Create(args));

@@ -29,8 +29,8 @@ internal sealed class TextWork : IStageWork<TextModel, LoraSet, TextItem, Encode
         return results;
     }
 
-    public (LoraSet Key, IReadOnlyList<TextItem> Items) Rehearsal(TextModel model, int size) =>
-        (LoraSet.None, [.. Enumerable.Range(0, size).Select(i => new TextItem($"a picture of {i} red apples", false, CancellationToken.None))]);
+    public Rehearsal<LoraSet, TextItem> Rehearse(TextModel model, int size) =>
+        new(LoraSet.None, [.. Enumerable.Range(0, size).Select(i => new TextItem($"a picture of {i} red apples", false, CancellationToken.None))]);
 
     private static void Merge(TextModel model, LoraSet loras)
     {

@@ -20,6 +20,12 @@ public interface IStageWork<TModel, TKey, TItem, TResult>
     /// <param name="unwanted">Cancelled once nobody wants any item: stop where that is safe, by throwing.</param>
     IReadOnlyList<TResult> Run(TModel model, TModel? companion, TKey key, IReadOnlyList<TItem> items, CancellationToken unwanted);
 
-    /// <summary>A batch of a model's own size that stands for the usual work, to warm the device and measure what batches cost.</summary>
-    (TKey Key, IReadOnlyList<TItem> Items) Rehearsal(TModel model, int size);
+    /// <summary>A batch that stands for the usual work, to warm the device and measure what batches cost.</summary>
+    Rehearsal<TKey, TItem> Rehearse(TModel model, int size);
 }
+
+/// <summary>A batch to warm the device with.</summary>
+/// <param name="Key">What the items have in common.</param>
+/// <param name="Items">As many as were asked for.</param>
+/// <param name="Weight">How many times as much the usual work costs.</param>
+public sealed record Rehearsal<TKey, TItem>(TKey Key, IReadOnlyList<TItem> Items, double Weight = 1);

@@ -207,10 +207,10 @@ public sealed class StageEngine<TModel, TKey, TItem, TResult> : IHostedService, 
 
     private TimeSpan Rehearse(TModel model, int size)
     {
-        var (key, items) = _work.Rehearsal(model, size);
+        var rehearsal = _work.Rehearse(model, size);
         var started = _around.Time.GetTimestamp();
-        _work.Run(model, null, key, items, CancellationToken.None);
-        return _around.Time.GetElapsedTime(started);
+        _work.Run(model, null, rehearsal.Key, rehearsal.Items, CancellationToken.None);
+        return _around.Time.GetElapsedTime(started) * rehearsal.Weight;
     }
 
     private IReadOnlyList<TResult> Process(BatchKey key, IReadOnlyList<TItem> items, CancellationToken unwanted)

@@ -29,6 +29,9 @@ public sealed class DecodeStage : IDisposable
     /// <summary>Pixels a latent's side.</summary>
     public int Factor => _full?.Config.Factor ?? _tiny!.Config.Factor;
 
+    /// <summary>Channels of a latent.</summary>
+    public int LatentChannels => _full?.Config.LatentChannels ?? _tiny!.Config.LatentChannels;
+
     /// <summary>The pictures of latents as the U-Net leaves them. The caller disposes of the tensor.</summary>
     /// <param name="latents">[B, C, h, w].</param>
     /// <param name="tiled">Whether large pictures are decoded by overlapping tiles.</param>

@@ -18,6 +18,9 @@ public sealed record ModelFingerprint(string Version, long Parameters);
 /// <summary>What can be said of a model without loading it.</summary>
 public sealed partial class ModelNetworks
 {
+    /// <summary>Pixels a side of a model that does not say what it was made for.</summary>
+    public const int FallbackSide = 512;
+
     /// <summary>Everything whose change makes this another model: the folder, and the files that lie elsewhere.</summary>
     public IEnumerable<string> Paths =>
         [Folder.FolderPath, .. _model.UNetFile is { } unet ? [unet] : Array.Empty<string>(), .. (_model.Loras ?? []).Select(l => l.Path)];
@@ -39,6 +42,9 @@ public sealed partial class ModelNetworks
         var config = TextConfig(name, Folder.Require(name).RequireConfig());
         return ClipTokenizer.Load(TokenizerOf(name).Folder, new ClipTokenizerOptions(config.MaxPositions)).MaxLength;
     }
+
+    /// <summary>Pixels a side that the model was made for, by the U-Net's configuration; 512 where it does not say.</summary>
+    public int NativeSide() => UNetConfig.FromJson(Folder.Require("unet").RequireConfig()).SampleSize is { } size ? size * Factor() : FallbackSide;
 
     /// <summary>Hashes what some components are made of, with what replaces or changes them.</summary>
     /// <param name="hashes">Hashes of files that are known already.</param>
