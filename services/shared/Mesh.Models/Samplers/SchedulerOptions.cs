@@ -37,8 +37,8 @@ internal static class SchedulerOptions
     {
         foreach (var (name, allowed) in OnlyDefault)
         {
-            if (options.TryGetProperty(name, out var value) && !allowed.Contains(value.GetRawText(), StringComparer.Ordinal))
-                throw new NotSupportedException($"the sampler option {name} = {value.GetRawText()} is not built");
+            if (options.TryGetProperty(name, out var value) && !allowed.Contains(Plain(value), StringComparer.Ordinal))
+                throw new NotSupportedException($"the sampler option {name} = {Plain(value)} is not built");
         }
 
         var config = new SchedulerConfig { Kind = kind, TrainTimesteps = (int)Number(options, "num_train_timesteps", 1000) };
@@ -111,6 +111,9 @@ internal static class SchedulerOptions
     }
 
     private static string DefaultSpacing(SamplerKind kind) => kind is SamplerKind.Ddim or SamplerKind.Lcm or SamplerKind.Tcd ? "leading" : "linspace";
+
+    /// <summary>A value as it stands in JSON without escapes.</summary>
+    private static string Plain(JsonElement value) => value.ValueKind == JsonValueKind.String ? $"\"{value.GetString()}\"" : value.GetRawText();
 
     private static double Number(JsonElement options, string name, double otherwise)
     {
