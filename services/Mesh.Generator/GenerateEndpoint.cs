@@ -43,6 +43,7 @@ internal sealed class GenerateEndpoint : GeneratorService.GeneratorServiceBase
             GenerateChecks.Embedding(request.Prompt, "prompt", model),
             model.NeedsNegative(request.Guidance) ? GenerateChecks.Embedding(request.NegativePrompt, "negative_prompt", model) : null,
             request.Control is { } c ? WireTensors.Bytes(c.Image, "control.image", 3, request.HeightPx, request.WidthPx) : null,
+            request.Noise is { } n ? WireTensors.Floats(n, "noise", model.Stage.LatentChannels, request.HeightPx / model.Stage.Factor, request.WidthPx / model.Stage.Factor) : null,
             work.Cancelled);
         var result = await _engine.RunAsync(lease, control, KeyOf(request, loras), item, work).ConfigureAwait(false);
         var latent = result.Value;

@@ -28,8 +28,9 @@ internal sealed record EmbeddedText(float[] Context, int Positions, float[]? Poo
 /// <param name="Prompt">What to draw.</param>
 /// <param name="Negative">What not to; null where guidance does not act.</param>
 /// <param name="Control">What a ControlNet sees, [3, height, width]; null for none.</param>
+/// <param name="Noise">[channels, height, width], in place of the seed's; null for the seed's.</param>
 /// <param name="Unwanted">Cancelled when nobody wants it any more.</param>
-internal sealed record GenerateItem(long Seed, EmbeddedText Prompt, EmbeddedText? Negative, byte[]? Control, CancellationToken Unwanted);
+internal sealed record GenerateItem(long Seed, EmbeddedText Prompt, EmbeddedText? Negative, byte[]? Control, float[]? Noise, CancellationToken Unwanted);
 
 /// <summary>What became of it.</summary>
 /// <param name="Values">[channels, height, width] of the latent.</param>

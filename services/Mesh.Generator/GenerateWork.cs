@@ -46,7 +46,7 @@ internal sealed class GenerateWork : IStageWork<GeneratorPart, GenerateKey, Gene
         var negative = denoiser.NeedsNegative(recipe.Guidance) ? text : null;
         return new(
             new(denoiser.Side, denoiser.Side, steps, (float)recipe.Guidance, LoraSet.None, null),
-            [.. Enumerable.Range(0, size).Select(i => new GenerateItem(i, text, negative, null, CancellationToken.None))],
+            [.. Enumerable.Range(0, size).Select(i => new GenerateItem(i, text, negative, null, null, CancellationToken.None))],
             (double)recipe.Steps / steps);
     }
 
@@ -71,6 +71,7 @@ internal sealed class GenerateWork : IStageWork<GeneratorPart, GenerateKey, Gene
                 Text = Row(model, item.Prompt),
                 Negative = item.Negative is { } negative ? Row(model, negative) : null,
                 Seeds = [item.Seed],
+                Noise = item.Noise is { } noise ? tensor(noise, [1, model.Stage.LatentChannels, key.Height / model.Stage.Factor, key.Width / model.Stage.Factor]) : null,
                 Width = key.Width,
                 Height = key.Height,
                 Steps = key.Steps,

@@ -1,5 +1,6 @@
 using Mesh.Hosting;
 using Mesh.Hosting.Configuration;
+using Mesh.Hosting.Devices;
 using Mesh.Hosting.Stages;
 using Mesh.Models.Pipelines;
 
@@ -17,7 +18,7 @@ public static class GeneratorApp
         var builder = MeshHost.Create(new MeshService("generator", "127.0.0.1:50062"), args, settings);
         builder.AddStage<GeneratorPart, GenerateKey, GenerateItem, MadeLatent>();
         var services = builder.Services;
-        services.AddSingleton(OpenDevice(builder));
+        services.AddSingleton(ComputeDevice.Open(builder.PinDevice(ComputeDevice.CudaNames())));
         services.AddSingleton(x => Tell(x.GetRequiredService<ComputeDevice>()));
         services.AddSingleton<IModelSource<GeneratorPart>, GeneratorModels>();
         services.AddSingleton<IStageWork<GeneratorPart, GenerateKey, GenerateItem, MadeLatent>, GenerateWork>();
@@ -26,18 +27,6 @@ public static class GeneratorApp
         app.MapGrpcService<GenerateEndpoint>();
         app.MapStage();
         return app;
-    }
-
-    private static ComputeDevice OpenDevice(WebApplicationBuilder builder)
-    {
-        try
-        {
-            return ComputeDevice.Open(builder.ReadMeshOptions<DeviceOptions>(DeviceOptions.SectionName).Name);
-        }
-        catch (ArgumentException e)
-        {
-            throw new ConfigurationException($"Mesh:Device:Name: {e.Message}");
-        }
     }
 
     private static StageDevice Tell(ComputeDevice device) => new(device.Name, device.Kind, ComputeDevice.LibraryVersion, device.MemoryBytes);

@@ -1,7 +1,5 @@
-using Mesh.Hosting.Faults;
 using Mesh.Hosting.Stages;
 using Mesh.Models.Lora;
-using Mesh.Models.Pipelines;
 using Mesh.Models.Weights;
 using static TorchSharp.torch;
 

@@ -22,9 +22,9 @@ internal sealed class UpscaleWork : IStageWork<UpsamplerNetwork, AnyPicture, Ups
         return results;
     }
 
-    public (AnyPicture Key, IReadOnlyList<UpscaleJob> Items) Rehearsal(UpsamplerNetwork model, int size)
+    public Rehearsal<AnyPicture, UpscaleJob> Rehearse(UpsamplerNetwork model, int size)
     {
         var side = model.Config.InputImageSize;
-        return (default, [.. Enumerable.Range(0, size).Select(_ => new UpscaleJob(model.Config, new byte[side * side * 3], side, side, new SeededUpscaleNoise(0), false))]);
+        return new(default, [.. Enumerable.Range(0, size).Select(_ => new UpscaleJob(model.Config, new byte[side * side * 3], side, side, new SeededUpscaleNoise(0), false))]);
     }
 }
