@@ -25,6 +25,8 @@ internal sealed class Probe : IAsyncDisposable
 
     public HttpClient Http { get; }
 
+    public WebApplication App => _app;
+
     public IServiceProvider Services => _app.Services;
 
     public ServiceAddresses Addresses => _app.Addresses();

@@ -43,6 +43,7 @@ public static class MeshHost
         services.AddSingleton(_ => new Drain());
         services.TryAddSingleton(TimeProvider.System);
         services.AddMetrics();
+        services.AddSingleton<RunningCalls>();
         services.AddSingleton<CallMetrics>();
         services.AddSingleton<ServiceMetrics>();
         services.AddSingleton<PrometheusMetrics>();
@@ -114,6 +115,7 @@ public static class MeshHost
         builder.WebHost.UseKestrelHttpsConfiguration().ConfigureKestrel(plan.Configure);
         var app = builder.Build();
         Validate(app.Services);
+        app.Use(app.Services.GetRequiredService<RunningCalls>().InvokeAsync);
         app.MapGrpcHealthChecksService();
         if (app.Services.GetRequiredService<IOptions<ListenOptions>>().Value.Reflection) app.MapGrpcReflectionService();
         HealthEndpoints.Map(app, app.Services.GetRequiredService<Readiness>());

@@ -47,5 +47,12 @@ public static class ServiceProgram
             await errors.WriteLineAsync(e.Message).ConfigureAwait(false);
             return Failed;
         }
+#pragma warning disable CA1031 // The end of the process: what nobody foresaw is told whole, and leaves no core behind.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            await errors.WriteLineAsync(e.ToString()).ConfigureAwait(false);
+            return Failed;
+        }
     }
 }

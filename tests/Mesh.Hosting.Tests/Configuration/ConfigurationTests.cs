@@ -20,6 +20,8 @@ public sealed class ConfigurationTests
     [InlineData("Mesh:Drain:Timeout=30", "Mesh:Drain:Timeout: The field Timeout must be between 00:00:00 and 01:00:00.")]
     [InlineData("Mesh:Drain:OnSignal=perhaps", "Mesh:Drain:OnSignal: 'perhaps' is no truth value; write true or false")]
     [InlineData("Mesh:Drain:Timeout:Deep=1", "Mesh:Drain:Timeout: is one value, not a section")]
+    [InlineData("Mesh:Telemetry:OtlpEndpoint=localhost:4317", "Mesh:Telemetry:OtlpEndpoint: must be http://host:port or https://host:port")]
+    [InlineData("Mesh:Telemetry:OtlpEndpoint=collector", "Mesh:Telemetry:OtlpEndpoint: must be http://host:port or https://host:port")]
     [InlineData("Mesh:Telemetry:Logs=xml", "Mesh:Telemetry:Logs: must be text or json")]
     [InlineData("Mesh:Fruit:Baskets:b:Apples:0:Weight=-1", "Mesh:Fruit:Baskets:b:Apples:0:Weight: The field Weight must be between 0 and 10.")]
     [InlineData("Mesh:Fruit:Baskets:b:Apples:x:Weight=1", "Mesh:Fruit:Baskets:b:Apples:x: is an element of a list; write its number from 0, or a JSON array")]
@@ -86,6 +88,25 @@ public sealed class ConfigurationTests
         lines.Length.ShouldBe(2, process.Errors);
         lines.ShouldContain(x => x.StartsWith("Mesh:Nonsense: unknown key", StringComparison.Ordinal));
         lines.ShouldContain(x => x.StartsWith("Mesh:Drain:Timeout: 'soon'", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Run_ServiceThrowsWhatNobodyForesaw_TellsItWholeAndFails()
+    {
+        using StringWriter errors = new();
+
+        var code = await ServiceProgram.RunAsync(() => throw new InvalidOperationException("a bug"), errors).DefaultTimeout();
+
+        code.ShouldBe(ServiceProgram.Failed);
+        errors.ToString().ShouldStartWith("System.InvalidOperationException: a bug");
+    }
+
+    [Fact]
+    public void ReadMeshOptions_ValueCannotBeBound_NamesIt()
+    {
+        var builder = MeshHost.Create(ProbeApp.Service, ["--Mesh:Drain:Timeout=soon"]);
+
+        Should.Throw<ConfigurationException>(() => builder.ReadMeshOptions<DrainOptions>(DrainOptions.SectionName)).Faults.Single().ShouldStartWith("Mesh:Drain:Timeout: 'soon'");
     }
 
     private static IReadOnlyList<string> FaultsOf(params string[] args) => Should.Throw<ConfigurationException>(() => ProbeApp.Create(args, configure: builder =>

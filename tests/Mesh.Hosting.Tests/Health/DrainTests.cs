@@ -1,8 +1,10 @@
+using System.Net;
 using System.Text.Json;
 using Grpc.Core;
 using Grpc.Health.V1;
 using Mesh.Hosting.Health;
 using Mesh.Testing;
+using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
 using ServingStatus = Grpc.Health.V1.HealthCheckResponse.Types.ServingStatus;
 
@@ -75,6 +77,34 @@ public sealed class DrainTests
         await ended.Task.DefaultTimeout();
         (await Should.ThrowAsync<RpcException>(running)).StatusCode.ShouldBeOneOf(StatusCode.Unavailable, StatusCode.Internal, StatusCode.Cancelled);
         probe.Logs.Lines.ShouldContain(x => x.Message == "1 calls did not end in time and are cut off");
+    }
+
+    [Fact]
+    public async Task Stop_HttpRequestIsRunning_EndsItAndTurnsNewOnesAway()
+    {
+        TaskCompletionSource arrived = Source(), release = Source();
+        await using var probe = await Probe.StartAsync();
+        probe.App.MapGet("/slow", async () =>
+        {
+            arrived.SetResult();
+            await release.Task;
+            return "done";
+        });
+        var running = probe.Http.GetStringAsync(new Uri("/slow", UriKind.Relative));
+        await arrived.Task.DefaultTimeout();
+
+        var stopping = probe.StopAsync();
+
+        await DrainingAsync(probe);
+        using var refused = await probe.Http.GetAsync(new Uri("/slow", UriKind.Relative)).DefaultTimeout();
+        refused.StatusCode.ShouldBe(HttpStatusCode.ServiceUnavailable);
+        refused.Headers.RetryAfter!.Delta.ShouldBe(TimeSpan.FromSeconds(1));
+        using var ready = await probe.Http.GetAsync(new Uri("/readyz", UriKind.Relative)).DefaultTimeout();
+        (await ready.Content.ReadAsStringAsync()).ShouldBe("""{"status":"not ready","missing":{"shutdown":"the service is shutting down"}}""");
+        stopping.IsCompleted.ShouldBeFalse();
+        release.SetResult();
+        (await running.DefaultTimeout()).ShouldBe("done");
+        await stopping.DefaultTimeout();
     }
 
     [Fact]

@@ -131,7 +131,7 @@ public sealed class DrainOptions
 }
 
 /// <summary>Where traces, metrics and logs go.</summary>
-public sealed class TelemetryOptions
+public sealed class TelemetryOptions : IValidatableObject
 {
     public const string SectionName = "Telemetry";
 
@@ -153,4 +153,11 @@ public sealed class TelemetryOptions
     /// <summary>text or json: how log lines on the console look.</summary>
     [RegularExpression("text|json", ErrorMessage = "must be text or json")]
     public string Logs { get; set; } = "text";
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        // host:port alone is a URI too, of the scheme host.
+        if (OtlpEndpoint is { } endpoint && !(endpoint.IsAbsoluteUri && endpoint.Scheme is "http" or "https"))
+            yield return new ValidationResult("must be http://host:port or https://host:port", [nameof(OtlpEndpoint)]);
+    }
 }

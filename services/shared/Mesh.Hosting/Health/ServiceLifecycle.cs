@@ -2,7 +2,6 @@ using Grpc.AspNetCore.Server;
 using Grpc.HealthCheck;
 using Mesh.Hosting.Configuration;
 using Mesh.Hosting.Listening;
-using Mesh.Hosting.Telemetry;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -22,7 +21,7 @@ internal sealed class ServiceLifecycle(
     HealthServiceImpl health,
     EndpointDataSource endpoints,
     ServiceAddresses addresses,
-    CallMetrics calls,
+    RunningCalls calls,
     TimeProvider time,
     IOptions<DrainOptions> options,
     ILogger<ServiceLifecycle> logger) : IHostedLifecycleService
@@ -56,7 +55,7 @@ internal sealed class ServiceLifecycle(
     {
         if (drain.IsDraining) return;
         readiness.Close(Stopping, "the service is shutting down");
-        HostingLog.Draining(logger, service.Name, calls.Running, options.Value.Timeout);
+        HostingLog.Draining(logger, service.Name, calls.Count, options.Value.Timeout);
         if (options.Value.Delay > TimeSpan.Zero)
             await Task.Delay(options.Value.Delay, time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await drain.BeginAsync().ConfigureAwait(false);
