@@ -3,7 +3,6 @@ using Mesh.Cli.Verify;
 using Mesh.Models.Networks;
 using Mesh.Models.Weights;
 using Mesh.Testing;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mesh.Stages.Tests;

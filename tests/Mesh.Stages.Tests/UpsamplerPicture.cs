@@ -1,4 +1,3 @@
-using Google.Protobuf;
 using Mesh.Contracts.Upsampler.V1;
 using Mesh.Hosting.Stages;
 

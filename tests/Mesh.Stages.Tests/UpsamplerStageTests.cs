@@ -2,7 +2,6 @@ using Grpc.Core;
 using Grpc.Health.V1;
 using Mesh.Contracts.Common.V1;
 using Mesh.Contracts.Upsampler.V1;
-using Mesh.Hosting.Faults;
 using Mesh.Hosting.Stages;
 using Mesh.Models.Networks;
 using Mesh.Testing;
