@@ -13,7 +13,7 @@ namespace Mesh.Models.Layers;
 public sealed class AdaptiveConv : Module<Tensor, Tensor, Tensor, Tensor>, IOwnWeights
 {
     private const int Side = 3;
-    private const double LeastNorm = 1e-8;
+    private const double LeastNorm = 1e-8; // of the sum of squares
 
     [ComponentName(Name = "weights")] private Parameter _weights;
 
@@ -41,36 +41,33 @@ public sealed class AdaptiveConv : Module<Tensor, Tensor, Tensor, Tensor>, IOwnW
     public override Tensor forward(Tensor x, Tensor modulation, Tensor logits)
     {
         using var scope = NewDisposeScope();
-        var shared = modulation.shape[0] == 1;
-        if (shared)
-            return F.conv2d(x, Kernel(modulation, logits), padding: [1, 1]).MoveToOuterDisposeScope();
+        if (modulation.shape[0] == 1)
+            return Convolve(x, modulation, logits).MoveToOuterDisposeScope();
 
         // One sample after the other: what a sample becomes does not depend on those beside it.
         var results = new Tensor[x.shape[0]];
         for (var b = 0; b < results.Length; b++)
-        {
-            using var kernel = Kernel(modulation.narrow(0, b, 1), logits.narrow(0, b, 1));
-            results[b] = F.conv2d(x.narrow(0, b, 1), kernel, padding: [1, 1]);
-        }
-
+            results[b] = Convolve(x.narrow(0, b, 1), modulation.narrow(0, b, 1), logits.narrow(0, b, 1));
         return cat(results, 0).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The kernel of one sample: [output, input, 3, 3].</summary>
-    private Tensor Kernel(Tensor modulation, Tensor logits)
+    // Making a kernel of some MB takes about as long as using it on a small map: no pass over it that need not be.
+    private Tensor Convolve(Tensor x, Tensor modulation, Tensor logits)
     {
         using var scope = NewDisposeScope();
         var (kernels, output, input) = (_weights.shape[0], _weights.shape[1], _weights.shape[2]);
 
         // 1. Mix the bank.
-        var kernel = logits.softmax(1).matmul(_weights.view(kernels, -1)).view(output, input, Side, Side);
+        var mixed = _weights.view(kernels, -1).t().mv(logits.softmax(1).view(-1)); // [output·input·9]
 
         // 2. Modulate by input channel.
-        kernel = kernel * (modulation + 1).view(1, input, 1, 1);
+        var kernel = Ops.Multiply(mixed.view(output, input, Side, Side), (modulation + 1).view(1, input, 1, 1));
 
-        // 3. Normalise by output channel.
-        var norm = kernel.square().sum([1, 2, 3], keepdim: true).clamp_min(LeastNorm).rsqrt();
-        return (kernel * norm).MoveToOuterDisposeScope();
+        // 3. Normalise by output channel: the kernel, or what it gives, where that is smaller.
+        var norm = linalg.vector_norm(kernel.view(output, -1), 2, [1]).clamp_min(Math.Sqrt(LeastNorm)).reciprocal(); // [output]
+        if (input * Side * Side <= x.shape[2] * x.shape[3])
+            return F.conv2d(x, Ops.Multiply(kernel, norm.view(output, 1, 1, 1)), padding: [1, 1]).MoveToOuterDisposeScope();
+        return Ops.Multiply(F.conv2d(x, kernel, padding: [1, 1]), norm.view(1, output, 1, 1)).MoveToOuterDisposeScope();
     }
 }
 
