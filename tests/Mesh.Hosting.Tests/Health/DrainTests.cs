@@ -1,7 +1,9 @@
 using System.Net;
 using System.Text.Json;
+using Google.Rpc;
 using Grpc.Core;
 using Grpc.Health.V1;
+using Mesh.Hosting.Faults;
 using Mesh.Hosting.Health;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
@@ -31,7 +33,10 @@ public sealed class DrainTests
         (await watch.ResponseStream.MoveNext().DefaultTimeout()).ShouldBeTrue();
         watch.ResponseStream.Current.Status.ShouldBe(ServingStatus.NotServing);
         await DrainingAsync(probe);
-        (await Should.ThrowAsync<RpcException>(probe.CallAsync())).StatusCode.ShouldBe(StatusCode.Unavailable);
+        var refused = (await Should.ThrowAsync<RpcException>(probe.CallAsync())).ToStatus();
+        refused.Code.ShouldBe((int)StatusCode.Unavailable);
+        refused.Detail<ErrorInfo>()!.Reason.ShouldBe("DRAINING");
+        refused.Detail<RetryInfo>().ShouldNotBeNull();
         stopping.IsCompleted.ShouldBeFalse();
         release.SetResult();
         (await running).Stage.ShouldBe("probe");

@@ -36,14 +36,11 @@ internal static class PemFiles
         return all.Count > 0 ? [.. all] : throw new CryptographicException($"{file} holds no certificate");
     }
 
-    /// <summary>How a peer's certificate is judged: its chain must end in one of these, whatever the system trusts.</summary>
-    /// <param name="authorities">The roots.</param>
-    /// <param name="usage">The extended key usage that it must have.</param>
-    public static X509ChainPolicy Policy(IEnumerable<X509Certificate2> authorities, string usage)
+    /// <summary>How a peer's certificate is judged: its chain must end in one of these, whatever the system trusts. TLS itself sees to what it may be used for.</summary>
+    public static X509ChainPolicy Policy(IEnumerable<X509Certificate2> authorities)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         policy.CustomTrustStore.AddRange(authorities.ToArray());
-        policy.ApplicationPolicy.Add(new Oid(usage));
         return policy;
     }
 

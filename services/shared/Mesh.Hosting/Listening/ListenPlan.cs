@@ -12,7 +12,6 @@ namespace Mesh.Hosting.Listening;
 /// <summary>What a service listens on, and with which certificate.</summary>
 internal sealed class ListenPlan
 {
-    private const string ClientUsage = "1.3.6.1.5.5.7.3.2";
     private const int StreamWindowBytes = 8 * 1024 * 1024;
     private const int ConnectionWindowBytes = 16 * 1024 * 1024;
     private const int StreamsPerConnection = 4096;
@@ -115,7 +114,7 @@ internal sealed class ListenPlan
         if (_tls.ClientAuthority is null) return https;
         var authorities = PemFiles.LoadAll(_tls.ClientAuthority);
         https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-        https.OnAuthenticate = (_, ssl) => ssl.CertificateChainPolicy = PemFiles.Policy(authorities, ClientUsage);
+        https.OnAuthenticate = (_, ssl) => ssl.CertificateChainPolicy = PemFiles.Policy(authorities);
         return https;
     }
 

@@ -12,7 +12,6 @@ namespace Mesh.Hosting.Peers;
 /// <summary>Makes channels to other services, with this service's certificate and trust.</summary>
 public sealed class PeerChannels
 {
-    private const string ServerUsage = "1.3.6.1.5.5.7.3.1";
     private const int WindowBytes = 8 * 1024 * 1024;
     private readonly PeerOptions _options;
     private readonly ILoggerFactory _loggers;
@@ -64,7 +63,7 @@ public sealed class PeerChannels
         PooledConnectionIdleTimeout = Timeout.InfiniteTimeSpan,
         SslOptions = new SslClientAuthenticationOptions
         {
-            CertificateChainPolicy = _authorities.Count > 0 ? PemFiles.Policy(_authorities, ServerUsage) : null,
+            CertificateChainPolicy = _authorities.Count > 0 ? PemFiles.Policy(_authorities) : null,
             ClientCertificateContext = _certificate,
         },
         ConnectCallback = (context, cancellation) => ConnectAsync(
