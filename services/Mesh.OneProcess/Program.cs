@@ -1,1 +1,4 @@
-return;
+using Mesh.Hosting;
+using Mesh.OneProcess;
+
+return await ServiceProgram.RunAsync(() => OneProcessMesh.RunAsync(args));

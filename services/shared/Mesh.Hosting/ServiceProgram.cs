@@ -23,18 +23,23 @@ public static class ServiceProgram
     /// <param name="create">Makes it, such as <c>() => GeneratorApp.Create(args)</c>.</param>
     /// <param name="errors">Where faults go; standard error where null.</param>
     /// <returns>The exit code.</returns>
-    public static async Task<int> RunAsync(Func<WebApplication> create, TextWriter? errors = null)
+    public static Task<int> RunAsync(Func<WebApplication> create, TextWriter? errors = null)
     {
         ArgumentNullException.ThrowIfNull(create);
+        return RunAsync(() => RunOneAsync(create), errors);
+    }
+
+    /// <summary>Runs what the process is for, and makes an exit code of how it ends.</summary>
+    /// <param name="run">Ends when the process is told to stop.</param>
+    /// <param name="errors">Where faults go; standard error where null.</param>
+    /// <returns>The exit code.</returns>
+    public static async Task<int> RunAsync(Func<Task> run, TextWriter? errors = null)
+    {
+        ArgumentNullException.ThrowIfNull(run);
         errors ??= Console.Error;
         try
         {
-            var app = create();
-            await using (app.ConfigureAwait(false))
-            {
-                ParentWatch.Begin(app.Lifetime, app.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout);
-                await app.RunAsync().ConfigureAwait(false);
-            }
+            await run().ConfigureAwait(false);
             return Ok;
         }
         catch (ConfigurationException e)
@@ -53,6 +58,16 @@ public static class ServiceProgram
         {
             await errors.WriteLineAsync(e.ToString()).ConfigureAwait(false);
             return Failed;
+        }
+    }
+
+    private static async Task RunOneAsync(Func<WebApplication> create)
+    {
+        var app = create();
+        await using (app.ConfigureAwait(false))
+        {
+            ParentWatch.Begin(app.Lifetime, app.Services.GetRequiredService<IOptions<HostOptions>>().Value.ShutdownTimeout);
+            await app.RunAsync().ConfigureAwait(false);
         }
     }
 }
