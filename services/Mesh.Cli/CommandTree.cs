@@ -4,6 +4,7 @@ using Mesh.Cli.Doctor;
 using Mesh.Cli.Generate;
 using Mesh.Cli.Models;
 using Mesh.Cli.Serving;
+using Mesh.Cli.Train;
 using Mesh.Cli.Up;
 
 namespace Mesh.Cli;
@@ -24,6 +25,7 @@ internal static class CommandTree
         root.Subcommands.Add(StatusCommand.Create());
         root.Subcommands.Add(ModelsCommand.Create());
         root.Subcommands.Add(BenchCommand.Create());
+        root.Subcommands.Add(TrainCommand.Create());
         root.Subcommands.Add(DoctorCommand.Create());
         return root;
     }

@@ -69,7 +69,7 @@ internal sealed class ToyTask : ITrainingTask<ToyBatch>
         return new LossParts(Poison == 0 ? loss : loss * Poison, new Dictionary<string, Tensor> { ["off"] = off.abs().mean() });
     }
 
-    public byte[]? Sample() => null;
+    public Look? Sample() => null;
 
     public void Export(string folder)
     {

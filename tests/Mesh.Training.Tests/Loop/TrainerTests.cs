@@ -184,7 +184,7 @@ public sealed class TrainerTests : IDisposable
             return inner.Loss(batch);
         }
 
-        public byte[]? Sample() => inner.Sample();
+        public Look? Sample() => inner.Sample();
 
         public void Export(string folder) => inner.Export(folder);
 

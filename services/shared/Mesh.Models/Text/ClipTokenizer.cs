@@ -76,6 +76,13 @@ public sealed class ClipTokenizer
     /// <summary>Makes one from files that were read already.</summary>
     public static ClipTokenizer Create(ClipTokenizerFiles files, ClipTokenizerOptions? options = null) => new(files, options ?? new ClipTokenizerOptions());
 
+    /// <summary>The cleaned pieces of a text that are encoded each by itself, whatever the vocabulary: what one is learnt from.</summary>
+    public static IEnumerable<string> Words(string text)
+    {
+        var cleaned = TextCleaner.Clean(text);
+        return ClipPieces.Split(cleaned).Select(range => cleaned[range]);
+    }
+
     /// <summary>All ids of a text with begin and end, neither cut nor padded.</summary>
     public int[] Encode(string text) => [BeginId, .. Tokens(text), EndId];
 

@@ -130,6 +130,19 @@ public sealed class JobFields
         return nested;
     }
 
+    /// <summary>Whatever a field holds, as JSON: for what another reader checks.</summary>
+    /// <param name="name">The field.</param>
+    /// <param name="absent">JSON where it is not given; null where it must be.</param>
+    public JsonElement Raw(string name, string? absent = null)
+    {
+        _known.Add(name);
+        var json = Find(name) is { } node ? JsonOf(node) : absent;
+        if (json is null)
+            Fault(name, "is missing");
+        using var document = JsonDocument.Parse(Resolve(name, json ?? "{}", json ?? "{}"));
+        return document.RootElement.Clone();
+    }
+
     /// <summary>The names of the fields that are given here.</summary>
     public IEnumerable<string> Names => _node?.Children.Keys.OfType<YamlScalarNode>().Select(k => k.Value ?? "") ?? [];
 
@@ -269,6 +282,16 @@ public sealed class JobFields
 
         return text.Append('}');
     }
+
+    private static string JsonOf(YamlNode node) => node switch
+    {
+        YamlMappingNode mapping => $"{{{string.Join(", ", mapping.Children.Select(c => $"{JsonSerializer.Serialize(((YamlScalarNode)c.Key).Value)}: {JsonOf(c.Value)}"))}}}",
+        YamlSequenceNode sequence => $"[{string.Join(", ", sequence.Children.Select(JsonOf))}]",
+        YamlScalarNode { Style: ScalarStyle.Plain, Value: null or "" or "~" or "null" } => "null",
+        YamlScalarNode { Style: ScalarStyle.Plain } plain when plain.Value is "true" or "false" || double.TryParse(plain.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var v) && double.IsFinite(v) =>
+            plain.Value is "true" or "false" ? plain.Value : JsonSerializer.Serialize(double.Parse(plain.Value!, CultureInfo.InvariantCulture)),
+        _ => JsonSerializer.Serialize(((YamlScalarNode)node).Value),
+    };
 
     private string PathOf(string name) => _path.Length == 0 ? name : $"{_path}.{name}";
 

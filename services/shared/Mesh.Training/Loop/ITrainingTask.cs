@@ -8,6 +8,11 @@ namespace Mesh.Training.Loop;
 /// <param name="Parts">Scalars by name, told at each tick; <c>loss</c> itself is told anyway.</param>
 public sealed record LossParts(Tensor Total, IReadOnlyDictionary<string, Tensor>? Parts = null);
 
+/// <summary>What a look at the networks gave.</summary>
+/// <param name="Picture">A PNG, or null where there is nothing to show.</param>
+/// <param name="Measures">Numbers by name, on what is not trained on where they say so.</param>
+public sealed record Look(byte[]? Picture, IReadOnlyDictionary<string, double> Measures);
+
 /// <summary>What is trained: networks, where their batches come from, and what their loss is.</summary>
 /// <typeparam name="TBatch">A batch's tensors, disposed of after its step.</typeparam>
 public interface ITrainingTask<TBatch> : IDisposable
@@ -25,8 +30,8 @@ public interface ITrainingTask<TBatch> : IDisposable
     /// <summary>The loss of a batch: a function of the networks and the batch alone.</summary>
     LossParts Loss(TBatch batch);
 
-    /// <summary>A picture (PNG) of what the averaged weights make, or null where there is nothing to show. The networks hold those weights meanwhile.</summary>
-    byte[]? Sample();
+    /// <summary>Looks at what the averaged weights make; null where there is nothing to see. The networks hold those weights meanwhile.</summary>
+    Look? Sample();
 
     /// <summary>Writes the product. The networks hold the averaged weights meanwhile.</summary>
     void Export(string folder);

@@ -35,6 +35,9 @@ public sealed class RunFolder
     /// <summary>The resolved configuration's file.</summary>
     public string ConfigPath => System.IO.Path.Combine(Path, "config.yaml");
 
+    /// <summary>Makes sure that the run is still this process's, before something is written that this class does not write.</summary>
+    public void Check() => _beforeWrite();
+
     /// <summary>Keeps the resolved configuration, before anything else; a resumed run must have the same.</summary>
     /// <exception cref="InvalidOperationException">Another configuration lies there, so that the checkpoints beside it are another run's.</exception>
     public void SaveConfig(string yaml)
@@ -50,21 +53,19 @@ public sealed class RunFolder
     }
 
     /// <summary>Adds a line to <c>stats.jsonl</c>.</summary>
-    public void AppendStats(TickPassed tick)
-    {
-        _beforeWrite();
-        Directory.CreateDirectory(Path);
-        File.AppendAllText(System.IO.Path.Combine(Path, "stats.jsonl"), JsonSerializer.Serialize(tick, Json) + "\n");
-    }
+    public void AppendStats(TickPassed tick) => Append("stats.jsonl", JsonSerializer.Serialize(tick, Json));
+
+    /// <summary>Adds a line to <c>samples.jsonl</c>.</summary>
+    public void AppendSamples(SamplesWritten samples) => Append("samples.jsonl", JsonSerializer.Serialize(samples, Json));
 
     /// <summary>Drops the lines of steps after a checkpoint, which are about to be made again.</summary>
     public void CutStats(long step)
     {
-        var path = System.IO.Path.Combine(Path, "stats.jsonl");
-        if (!File.Exists(path))
-            return;
-        var kept = File.ReadLines(path).Where(line => line.EndsWith('}') && StepOf(line) <= step).ToList();
-        WriteWhole(path, Encoding.UTF8.GetBytes(string.Concat(kept.Select(l => l + "\n"))));
+        foreach (var path in new[] { "stats.jsonl", "samples.jsonl" }.Select(n => System.IO.Path.Combine(Path, n)).Where(File.Exists))
+        {
+            var kept = File.ReadLines(path).Where(line => line.EndsWith('}') && StepOf(line) <= step).ToList();
+            WriteWhole(path, Encoding.UTF8.GetBytes(string.Concat(kept.Select(l => l + "\n"))));
+        }
     }
 
     /// <summary>Writes a sample picture and gives its path.</summary>
@@ -95,6 +96,13 @@ public sealed class RunFolder
         {
             File.Delete(temporary);
         }
+    }
+
+    private void Append(string name, string line)
+    {
+        _beforeWrite();
+        Directory.CreateDirectory(Path);
+        File.AppendAllText(System.IO.Path.Combine(Path, name), line + "\n");
     }
 
     private static long StepOf(string line)

@@ -146,10 +146,13 @@ public sealed class Trainer<TBatch> : IDisposable
 
     private void WriteSample(RunFolder folder)
     {
-        byte[]? picture = null;
-        WithAverages(() => picture = _task.Sample());
-        if (picture is not null)
-            _tell(new SamplesWritten(folder.WriteSample(_step, picture), _step));
+        Look? look = null;
+        WithAverages(() => look = _task.Sample());
+        if (look is null)
+            return;
+        var written = new SamplesWritten(_step, look.Picture is null ? null : folder.WriteSample(_step, look.Picture), look.Measures);
+        folder.AppendSamples(written);
+        _tell(written);
     }
 
     private void Save(RunFolder folder)

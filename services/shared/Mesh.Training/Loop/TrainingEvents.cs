@@ -42,10 +42,11 @@ public sealed record TickPassed(
     long Step, long TotalSteps, long Images, IReadOnlyDictionary<string, double> Losses, double GradientNorm, double Rate, double ImagesPerSecond,
     double SecondsLeft, double Seconds, StepTimes Times) : TrainingEvent;
 
-/// <summary>Sample pictures were written.</summary>
-/// <param name="Path">The picture file.</param>
+/// <summary>The averaged weights were looked at; the same as a line of <c>samples.jsonl</c>.</summary>
 /// <param name="Step">After how many steps.</param>
-public sealed record SamplesWritten(string Path, long Step) : TrainingEvent;
+/// <param name="Path">The picture file, or null.</param>
+/// <param name="Measures">Numbers by name.</param>
+public sealed record SamplesWritten(long Step, string? Path, IReadOnlyDictionary<string, double> Measures) : TrainingEvent;
 
 /// <summary>A checkpoint was written.</summary>
 /// <param name="Folder">Its folder.</param>
