@@ -1,17 +1,19 @@
 using System.CommandLine;
 using System.Globalization;
+using Mesh.Cli.Bench.Serve;
 using Spectre.Console;
 using TorchSharp;
 
 namespace Mesh.Cli.Bench;
 
-/// <summary><c>mesh bench model</c>: time, rate and memory of full-size networks on this machine.</summary>
+/// <summary><c>mesh bench</c>: <c>model</c> for time, rate and memory of full-size networks, <c>serve</c> for the mesh as a whole.</summary>
 internal static class BenchCommand
 {
     public static Command Create()
     {
         var command = new Command("bench", "Measure what this machine reaches.");
         command.Subcommands.Add(Model());
+        command.Subcommands.Add(ServeCommand.Create());
         command.Subcommands.Add(Train.TrainBench.Create());
         return command;
     }

@@ -8,7 +8,6 @@ namespace Mesh.Cli.Up;
 internal static class UpCommand
 {
     private static readonly TimeSpan PortPatience = TimeSpan.FromSeconds(5);
-    private static readonly TimeSpan StopLimit = TimeSpan.FromSeconds(15);
 
     public static Command Create()
     {
@@ -25,40 +24,31 @@ internal static class UpCommand
         var tell = Teller(output);
         var wishes = options.Read(words);
         var config = ConfigFile.Read(words.GetValue(options.Config));
-        var home = Environment.GetEnvironmentVariable("MESH_HOME") is { Length: > 0 } set ? set : ".mesh";
-        using var folder = RunFolder.Take(words.GetValue(options.Run) ?? Path.Combine(home, "run"));
+        using var folder = RunFolder.Take(words.GetValue(options.Run) ?? Path.Combine(Variable("MESH_HOME") ?? ".mesh", "run"));
         await wishes.Grpc.WaitFreeAsync(options.Grpc.Name, PortPatience, cancel);
         await wishes.Http.WaitFreeAsync(options.Http.Name, PortPatience, cancel);
-        var plan = MeshPlan.Make(wishes, config, folder, ServicePrograms.Beside(words.GetValue(options.Services)));
-        if (!plan.HasRedis && wishes.WithRedis && !config.Has("Redis:Cache"))
-            tell("redis-server is not installed: embeddings are cached in the gateway alone");
-
-        await using var supervisor = new Supervisor(plan.Children, tell, BackOff.Default, StopLimit);
-        tell($"starting {string.Join(", ", plan.Children.Select(x => x.Name))}");
-        supervisor.Start();
-        var isSecure = config.Has("Tls:Certificate");
-        var reach = Reach(wishes, config, isSecure, words.GetValue(options.Key));
-        var arrival = new Arrival(reach, wishes.Http.ForClient(isSecure), tell);
+        var key = words.GetValue(options.Key) ?? Variable("MESH_KEY");
+        var start = TimeProvider.System.GetTimestamp();
+        var mesh = await RunningMesh.StartAsync(wishes, config, folder, ServicePrograms.Beside(words.GetValue(options.Services)), key, tell, cancel);
         try
         {
-            var start = TimeProvider.System.GetTimestamp();
-            await OrFailure(arrival.WaitReadyAsync(cancel), supervisor.Failure);
-            supervisor.MarkUp();
             tell(string.Create(CultureInfo.InvariantCulture, $"ready after {TimeProvider.System.GetElapsedTime(start).TotalSeconds:0.0} s"));
             var first = Path.GetFullPath(Path.Combine(folder.Path, "..", "first.png"));
-            await arrival.MakeFirstAsync(words.GetRequiredValue(options.Prompt), first, cancel);
-            await output.WriteLineAsync(Directions(reach, wishes.Http.ForClient(isSecure), words.GetRequiredValue(options.Prompt), folder.Logs));
+            await new Arrival(mesh.Reach, mesh.Http, tell).MakeFirstAsync(words.GetRequiredValue(options.Prompt), first, cancel);
+            await output.WriteLineAsync(Directions(mesh.Reach, mesh.Http, words.GetRequiredValue(options.Prompt), folder.Logs));
             await output.FlushAsync(cancel);
             await Task.Delay(Timeout.Infinite, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
         finally
         {
             tell("stopping");
-            await supervisor.StopAsync();
+            await mesh.DisposeAsync();
         }
         tell("stopped");
         return ExitCode.Done;
     }
+
+    private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } set ? set : null;
 
     /// <summary>Messages come from several threads; each is a line.</summary>
     private static Action<string> Teller(TextWriter output)
@@ -73,20 +63,6 @@ internal static class UpCommand
             }
         };
     }
-
-    private static async Task OrFailure(Task ready, Task failure)
-    {
-        await await Task.WhenAny(ready, failure);
-    }
-
-    private static MeshClientOptions Reach(MeshWishes wishes, ConfigFile config, bool isSecure, string? key) => new()
-    {
-        Address = wishes.Grpc.ForClient(isSecure),
-        ApiKey = key ?? (Environment.GetEnvironmentVariable("MESH_KEY") is { Length: > 0 } set ? set : null),
-        AuthorityFile = isSecure ? config.Text("Peer:Authority") : null,
-        CertificateFile = isSecure ? config.Text("Peer:Certificate") : null,
-        CertificateKeyFile = isSecure ? config.Text("Peer:Key") : null,
-    };
 
     /// <summary>Both addresses, each with a command that can be pasted.</summary>
     private static string Directions(MeshClientOptions reach, string http, string prompt, string logs)

@@ -57,12 +57,18 @@ internal sealed class UpOptions
         Loras = [.. (words.GetValue(Lora) ?? []).Select(x => Place(x, Lora.Name))],
         Controls = [.. (words.GetValue(Control) ?? []).Select(x => Place(x, Control.Name))],
         Upsamplers = [.. (words.GetValue(Upsampler) ?? []).Select(x => Place(x, Upsampler.Name, nameIsOptional: true))],
-        Settings = [.. (words.GetValue(Set) ?? []).Select(x => Pair(x, Set.Name))],
+        Settings = [.. (words.GetValue(Set) ?? []).Select(x => ReadPair(x, Set.Name))],
         Replicas = (words.GetValue(Replicas) ?? []).Select(Count).ToDictionary(x => x.Stage, x => x.Count),
         OneProcess = words.GetValue(OneProcess),
         WithRedis = !words.GetValue(NoRedis),
         BuiltInModel = BuiltIn(),
     };
+
+    /// <summary>What <c>ID=FOLDER</c> or <c>FOLDER</c> names; null: the built-in model.</summary>
+    /// <exception cref="ArgumentException">There is none.</exception>
+    /// <exception cref="IOException">It is not there.</exception>
+    public static (string Id, string Path) ReadModel(string? text, string option) =>
+        Place(text ?? BuiltIn() ?? throw new ArgumentException($"the built-in model is not installed: name another with {option}"), option, nameIsOptional: true);
 
     private static Option<string[]> Many(string name, string description) => new(name) { Description = description, DefaultValueFactory = _ => [] };
 
@@ -76,7 +82,9 @@ internal sealed class UpOptions
         return Path.Exists(path) ? (id, path) : throw new FileNotFoundException($"{option} {text}: {path} is not there");
     }
 
-    private static (string Key, string Value) Pair(string text, string option)
+    /// <summary>What <c>KEY=VALUE</c> says.</summary>
+    /// <exception cref="ArgumentException">It is not written so.</exception>
+    public static (string Key, string Value) ReadPair(string text, string option)
     {
         var equals = text.IndexOf('=', StringComparison.Ordinal);
         return equals > 0 ? (text[..equals], text[(equals + 1)..]) : throw new ArgumentException($"{option} {text}: write SECTION:KEY=VALUE");
@@ -84,7 +92,7 @@ internal sealed class UpOptions
 
     private (string Stage, int Count) Count(string text)
     {
-        var (stage, number) = Pair(text, Replicas.Name);
+        var (stage, number) = ReadPair(text, Replicas.Name);
         if (!MeshPlan.StageNames.Contains(stage)) throw new ArgumentException($"{Replicas.Name} {text}: the stages are {string.Join(", ", MeshPlan.StageNames)}");
         return int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count is >= 1 and <= MostReplicas
             ? (stage, count)
