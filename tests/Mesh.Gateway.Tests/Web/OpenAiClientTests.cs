@@ -14,13 +14,13 @@ public sealed class OpenAiClientRun : IAsyncLifetime
     public async Task InitializeAsync()
     {
         await using var gateway = await WebGateway.StartAsync(null, ("Mesh:Keys:0:Name", "openai"), ("Mesh:Keys:0:Sha256", ApiKeysTests.Hash(Key)));
-        Results = await ScenarioRun.RunAsync(Language.Node, "images", new { url = gateway.Http.BaseAddress!.ToString().TrimEnd('/'), key = Key, previews = true });
+        Results = await ScenarioRun.RunAsync(Language.Node, "openai_client", new { url = gateway.Http.BaseAddress!.ToString().TrimEnd('/'), key = Key, previews = true });
     }
 
     public Task DisposeAsync() => Task.CompletedTask;
 }
 
-/// <summary>The scenarios stand in tests/interop/node/images.js.</summary>
+/// <summary>The scenarios stand in tests/interop/node/openai_client.js.</summary>
 public sealed class OpenAiClientTests(OpenAiClientRun run) : IClassFixture<OpenAiClientRun>
 {
     private static readonly string[] Names =

@@ -28,4 +28,4 @@ function endWithInput() {
   process.stdin.on('end', () => process.exit(0)).on('error', () => process.exit(0)).resume();
 }
 
-module.exports = { grpc, testing, rpc, status, health, reflection, endWithInput };
+module.exports = { grpc, load, testing, rpc, status, health, reflection, endWithInput };
