@@ -57,6 +57,19 @@ internal sealed class Probe : IAsyncDisposable
 
     public async Task<GetStageResponse> CallAsync(Metadata? headers = null) => await Stage.GetStageAsync(new GetStageRequest(), headers).ResponseAsync.DefaultTimeout();
 
+    /// <summary>Waits for a write on a call that the server ends: the end may come before the write is done, which then tells the end.</summary>
+    public static async Task SentOrTooLateAsync(Task write)
+    {
+        try
+        {
+            await write.DefaultTimeout();
+        }
+        catch (RpcException)
+        {
+            // The reading side has asserted the status.
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         Channel.Dispose();

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Runtime.CompilerServices;
 using Grpc.Core;
@@ -6,6 +5,7 @@ using Mesh.Contracts.Common.V1;
 using Mesh.Contracts.Gateway.V1;
 using Mesh.Hosting.Faults;
 using Mesh.Hosting.Peers;
+using Mesh.Hosting.Telemetry;
 
 namespace Mesh.Gateway.Stages;
 
@@ -116,7 +116,7 @@ internal sealed class StageLink<TRequest, TResponse>(
         try
         {
             var timeout = deadline is { } end ? Math.Max(1, (long)(end - Time.GetUtcNow()).TotalMicroseconds) : 0;
-            using var item = replica.Begin(work, timeout, Activity.Current?.Id ?? "");
+            using var item = replica.Begin(work, timeout, TraceContext.Current);
             while (true)
             {
                 var answer = await item.NextAsync(cancel).ConfigureAwait(false);

@@ -70,7 +70,7 @@ public sealed class HealthTests
     {
         await using var probe = await Probe.StartAsync(settings: ("Mesh:Listen:Reflection", setting));
         using var call = new Grpc.Reflection.V1Alpha.ServerReflection.ServerReflectionClient(probe.Channel).ServerReflectionInfo();
-        await call.RequestStream.WriteAsync(new() { ListServices = "" }).DefaultTimeout();
+        var write = call.RequestStream.WriteAsync(new() { ListServices = "" });
 
         if (served)
         {
@@ -78,6 +78,7 @@ public sealed class HealthTests
             call.ResponseStream.Current.ListServicesResponse.Service.Select(x => x.Name).ShouldContain("mesh.stage.v1.StageService");
         }
         else (await Should.ThrowAsync<RpcException>(call.ResponseStream.MoveNext().DefaultTimeout())).StatusCode.ShouldBe(StatusCode.Unimplemented);
+        await Probe.SentOrTooLateAsync(write);
     }
 
     private static Task<Probe> StartClosedAsync() => Probe.StartAsync(null, builder => builder.RequireReady(Model, "weights are loading"), new PeerOptions());
