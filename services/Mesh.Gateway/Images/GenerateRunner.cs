@@ -1,3 +1,4 @@
+using Grpc.Core;
 using Mesh.Contracts.Common.V1;
 using Mesh.Contracts.Image.V1;
 using Mesh.Contracts.Text.V1;
@@ -12,7 +13,7 @@ namespace Mesh.Gateway.Images;
 
 /// <summary>Carries out Generate calls: text, then each image through generator, decoder and, where asked, upsampler.</summary>
 internal sealed class GenerateRunner(
-    IOptions<GatewayOptions> options, MeshStages stages, EmbeddingSource embeddings, Enlarger enlarger, FileEncoder files, FaultReporter faults, GatewayMetrics metrics, TimeProvider time)
+    IOptions<GatewayOptions> options, MeshStages stages, EmbeddingSource embeddings, Enlarger enlarger, FileEncoder files, FaultReporter faults, GatewayMetrics metrics)
 {
     private const string Where = "Generate";
 
@@ -35,17 +36,20 @@ internal sealed class GenerateRunner(
                 await DrawAsync(image, token).ConfigureAwait(false);
                 metrics.Drawn("completed");
             }
-            catch (Exception e) when (!cancel.IsCancellationRequested)
+            catch (Exception e) when (!cancel.IsCancellationRequested && !IsLate(e, deadline))
             {
-                // One image that fails is not the others' fault.
+                // One image that fails is not the others' fault; a deadline that has passed is the whole call's.
                 whole = false;
                 metrics.Drawn("failed");
-                var status = faults.Report(e, deadline <= time.GetUtcNow(), Where).ToStatus();
+                var status = faults.Report(e, deadlinePassed: false, Where).ToStatus();
                 await events.AddAsync(new() { Failed = new() { Index = index, Status = status } }, token).ConfigureAwait(false);
             }
         }).ConfigureAwait(false);
         return whole;
     }
+
+    /// <summary>Whether the caller's own deadline is the cause; timers run a little early or late, so the clock does not tell.</summary>
+    private static bool IsLate(Exception fault, DateTimeOffset? deadline) => deadline is not null && fault is MeshException { Code: StatusCode.DeadlineExceeded, Reason: FaultReasons.DeadlineExceeded };
 
     private async Task<(Embedding Prompt, Embedding? Negative)> EncodeAsync(GeneratePlan plan, RunEvents events, CancellationToken cancel)
     {

@@ -17,6 +17,8 @@ internal static class StageFaults
 {
     public const string StageUnavailable = "STAGE_UNAVAILABLE";
 
+    public const string StageTimeout = "STAGE_TIMEOUT";
+
     private static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
     private static readonly Dictionary<string, MessageParser> Known = ErrorDetailsReflection.Descriptor.MessageTypes.ToDictionary(x => x.FullName, x => x.Parser);
@@ -43,10 +45,8 @@ internal static class StageFaults
         return new(fault.Code, fault.Reason, fault.Message, [.. fault.Details]) { Metadata = new Dictionary<string, string> { ["stage"] = stage } };
     }
 
-    /// <summary>The time for a piece of work is over.</summary>
-    public static MeshException TimedOut(string stage) =>
-        new(StatusCode.DeadlineExceeded, FaultReasons.DeadlineExceeded, $"The {stage} stage did not answer in time.")
-        {
-            Metadata = new Dictionary<string, string> { ["stage"] = stage },
-        };
+    /// <summary>The time for a piece of work is over: its call's, or where that has more, the gateway's own.</summary>
+    public static MeshException TimedOut(string stage, bool atDeadline) => atDeadline
+        ? new(StatusCode.DeadlineExceeded, FaultReasons.DeadlineExceeded, "The deadline passed.")
+        : new(StatusCode.DeadlineExceeded, StageTimeout, $"The {stage} stage did not answer in time.") { Metadata = new Dictionary<string, string> { ["stage"] = stage } };
 }

@@ -12,8 +12,8 @@ namespace Mesh.Gateway.Stages;
 /// <summary>Limits of one piece of work.</summary>
 internal sealed record WorkLimits
 {
-    /// <summary>On how many replicas a piece is tried before its loss is told.</summary>
-    public int Tries { get; init; } = 3;
+    /// <summary>How many replicas a piece may lose before that is told.</summary>
+    public int Tries { get; init; } = 2;
 
     /// <summary>How long a replica is waited for where none serves.</summary>
     public TimeSpan Wait { get; init; } = TimeSpan.FromSeconds(10);
@@ -33,6 +33,12 @@ internal sealed class StageLink<TRequest, TResponse>(
     where TRequest : class
     where TResponse : class
 {
+    private const string VersionReason = Hosting.Stages.StageFaults.VersionReason;
+    private const int MostRefusals = 8;
+
+    // Timers may fire that much early.
+    private static readonly TimeSpan Tolerance = TimeSpan.FromMilliseconds(20);
+
     private readonly Lock _picking = new();
     private int _turn;
 
@@ -58,7 +64,7 @@ internal sealed class StageLink<TRequest, TResponse>(
         var refused = new List<(StageReplica Replica, Exception Why)>();
         while (true)
         {
-            var replica = await PickAsync(model, refused, either.Token, cancel).ConfigureAwait(false);
+            var replica = await PickAsync(model, refused, deadline, either.Token, cancel).ConfigureAwait(false);
             await using var answers = AskAsync(replica, work, deadline, either.Token).GetAsyncEnumerator(either.Token);
             while (true)
             {
@@ -68,12 +74,12 @@ internal sealed class StageLink<TRequest, TResponse>(
                     if (!await answers.MoveNextAsync().ConfigureAwait(false)) yield break;
                     answer = answers.Current;
                 }
-                catch (Exception e) when (MayTryAgain(e, refused.Count))
+                catch (Exception e) when (MayTryAgain(e, replica, refused))
                 {
                     metrics.Retried(Stage);
                     refused.Add((replica, e));
-                    // Nothing goes there again before it has answered a question for its health.
-                    if (e is ReplicaLostException) replica.Suspect(e.Message);
+                    // Nothing goes there again before it has answered anew what it is and holds.
+                    if (e is not MeshException { Code: StatusCode.ResourceExhausted }) replica.Suspect(e.Message);
                 }
                 catch (ReplicaLostException e)
                 {
@@ -81,7 +87,7 @@ internal sealed class StageLink<TRequest, TResponse>(
                 }
                 catch (OperationCanceledException) when (limit.IsCancellationRequested && !cancel.IsCancellationRequested)
                 {
-                    throw StageFaults.TimedOut(Stage);
+                    throw StageFaults.TimedOut(Stage, IsNear(deadline));
                 }
                 if (answer is null) break;
                 yield return answer;
@@ -93,14 +99,21 @@ internal sealed class StageLink<TRequest, TResponse>(
     protected override StageReplica Create(string name, MeshEndpoint endpoint, IPAddress? address, Action changed) =>
         new StageReplica<TRequest, TResponse>(protocol, name, peers.Create(endpoint, address), Timing, Time, changed);
 
-    /// <summary>Whether the cause lies with one replica: it is gone, going down, or has no room.</summary>
-    private bool MayTryAgain(Exception fault, int tried) => tried + 1 < limits.Tries && fault switch
+    /// <summary>
+    /// Whether the cause lies with one replica. One that is gone may have been brought down by this very piece, so that is not tried
+    /// often; one that says that it is going down, or holds another version by now, is harmless.
+    /// </summary>
+    private bool MayTryAgain(Exception fault, StageReplica from, List<(StageReplica Replica, Exception Why)> refused) => fault switch
     {
-        ReplicaLostException => true,
-        MeshException { Code: StatusCode.Unavailable } => true,
-        MeshException { Code: StatusCode.ResourceExhausted } => Replicas.Count(x => x.State == ReplicaState.Serving) > tried + 1,
+        ReplicaLostException => refused.Count(x => x.Why is ReplicaLostException) + 1 < limits.Tries,
+        MeshException { Code: StatusCode.Unavailable } or MeshException { Reason: VersionReason } => refused.Count < MostRefusals,
+        MeshException { Code: StatusCode.ResourceExhausted } =>
+            refused.Count < MostRefusals && Replicas.Any(x => x != from && x.State == ReplicaState.Serving && refused.All(y => y.Replica != x)),
         _ => false,
     };
+
+    /// <summary>Whether it was the deadline that came: it is over, or closer than any limit of ours could be.</summary>
+    private bool IsNear(DateTimeOffset? deadline) => deadline - Time.GetUtcNow() < Tolerance;
 
     private TimeSpan NextLimit(DateTimeOffset? deadline)
     {
@@ -141,13 +154,15 @@ internal sealed class StageLink<TRequest, TResponse>(
 
     /// <summary>Reserves a place at the best replica, waiting for one where none serves.</summary>
     private async Task<StageReplica<TRequest, TResponse>> PickAsync(
-        ModelRef model, List<(StageReplica Replica, Exception Why)> refused, CancellationToken cancel, CancellationToken caller)
+        ModelRef model, List<(StageReplica Replica, Exception Why)> refused, DateTimeOffset? deadline, CancellationToken cancel, CancellationToken caller)
     {
         var start = Time.GetUtcNow();
         while (true)
         {
             var changed = Changed;
             if (TryPick(model, refused) is { } replica) return replica;
+            // Waiting does not bring an old version back.
+            if (refused.Any(x => x.Why is MeshException { Reason: VersionReason }) && Replicas.Any(x => x.State == ReplicaState.Serving && x.Holds(model.Id, ""))) throw StageFaults.Unavailable(Stage, Why());
             var left = start + limits.Wait - Time.GetUtcNow();
             if (left <= TimeSpan.Zero) throw StageFaults.Unavailable(Stage, Why());
             try
@@ -160,7 +175,7 @@ internal sealed class StageLink<TRequest, TResponse>(
             }
             catch (OperationCanceledException) when (!caller.IsCancellationRequested)
             {
-                throw StageFaults.TimedOut(Stage);
+                throw StageFaults.TimedOut(Stage, IsNear(deadline));
             }
         }
     }

@@ -32,9 +32,9 @@ public sealed class StagesOptions : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:00.01", "1.00:00:00")]
     public TimeSpan WorkTimeout { get; set; } = TimeSpan.FromMinutes(10);
 
-    /// <summary>On how many replicas a piece of work is tried before its loss is told.</summary>
+    /// <summary>How many replicas a piece of work may lose before that is told.</summary>
     [Range(1, 10)]
-    public int Tries { get; set; } = 3;
+    public int Tries { get; set; } = 2;
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

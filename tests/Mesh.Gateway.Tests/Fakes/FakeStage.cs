@@ -23,6 +23,7 @@ internal abstract class FakeStage<TRequest, TResponse> : IAsyncDisposable
     private readonly HealthServiceImpl _health = new();
     private readonly ConcurrentQueue<Status> _refusals = new();
     private TaskCompletionSource? _hold;
+    private volatile bool _silent;
     private TestServer? _server;
     private int _port;
     private int _running;
@@ -65,7 +66,7 @@ internal abstract class FakeStage<TRequest, TResponse> : IAsyncDisposable
                 builder.Services.AddGrpc(options => (options.MaxReceiveMessageSize, options.MaxSendMessageSize) = (null, null));
                 builder.Services.AddSingleton<Health.HealthBase>(_health);
                 builder.Services.AddSingleton(_health);
-                builder.Services.AddSingleton(new StageImpl(Info, () => Interlocked.Increment(ref _loads), () => Interlocked.Increment(ref _unloads)));
+                builder.Services.AddSingleton(new StageImpl(Info, () => _silent, () => Interlocked.Increment(ref _loads), () => Interlocked.Increment(ref _unloads)));
                 Register(builder.Services);
             },
             app =>
@@ -105,6 +106,9 @@ internal abstract class FakeStage<TRequest, TResponse> : IAsyncDisposable
         status.Details.AddRange(details);
         _refusals.Enqueue(status);
     }
+
+    /// <summary>Answers no question any more, and closes nothing.</summary>
+    public void FallSilent() => _silent = true;
 
     public void SetServing(bool serving) => _health.SetStatus("", serving ? ServingStatus.Serving : ServingStatus.NotServing);
 
@@ -189,9 +193,13 @@ internal abstract class FakeStage<TRequest, TResponse> : IAsyncDisposable
 }
 
 /// <summary>mesh.stage.v1 of a fake.</summary>
-internal sealed class StageImpl(GetStageResponse info, Action loaded, Action unloaded) : StageService.StageServiceBase
+internal sealed class StageImpl(GetStageResponse info, Func<bool> silent, Action loaded, Action unloaded) : StageService.StageServiceBase
 {
-    public override Task<GetStageResponse> GetStage(GetStageRequest request, ServerCallContext context) => Task.FromResult(info.Clone());
+    public override async Task<GetStageResponse> GetStage(GetStageRequest request, ServerCallContext context)
+    {
+        if (silent()) await Task.Delay(Timeout.Infinite, context.CancellationToken);
+        return info.Clone();
+    }
 
     public override Task<LoadModelResponse> LoadModel(LoadModelRequest request, ServerCallContext context)
     {

@@ -136,6 +136,67 @@ public sealed class LinkTests
     }
 
     [Fact]
+    public async Task Work_OnlyReplicaDrainsAndReturns_IsSentAgain()
+    {
+        await using var mesh = await FakeMesh.StartAsync();
+        mesh.Generator.SetServing(false);
+        mesh.Generator.RefuseNext(StatusCode.Unavailable, "going down");
+        var drawing = mesh.Images.DrawAsync(FakeCalls.Request());
+        await FakeCalls.UntilAsync(() => mesh.Gateway.Operations.GetStatus(new()).Replicas.Single(x => x.Stage == "generator").State != Contracts.Gateway.V1.ReplicaState.Serving);
+
+        mesh.Generator.SetServing(true);
+
+        (await drawing).Completed.Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Work_ModelWasReplaced_FailsAndTheNextUsesTheNewOne()
+    {
+        await using var mesh = await FakeMesh.StartAsync(settings: ("Mesh:Stages:Poll", "00:10:00"));
+        var old = (await mesh.Images.DrawAsync(FakeCalls.Request())).Accepted.Model.Version;
+        mesh.Generator.Info.Models.Single(x => x.Model.Id == "tiny").Model.Version = "g9";
+        mesh.Generator.RefuseNext(StatusCode.FailedPrecondition, "another version", Any.Pack(new ErrorInfo { Domain = "mesh", Reason = "MODEL_VERSION_MISMATCH" }));
+
+        var failed = (await mesh.Images.DrawAsync(FakeCalls.Request())).Failed.ShouldHaveSingleItem();
+
+        failed.Status.Code.ShouldBe((int)StatusCode.Unavailable);
+        var next = await mesh.Images.DrawAsync(FakeCalls.Request());
+        next.Completed.Count.ShouldBe(1);
+        next.Accepted.Model.Version.ShouldNotBe(old);
+        mesh.Generator.Requests.Last().Model.Version.ShouldBe("g9");
+    }
+
+    [Fact]
+    public async Task Work_PieceThatKillsItsReplicas_KillsTwoAtMost()
+    {
+        await using var mesh = await FakeMesh.StartAsync(generators: 3);
+        mesh.Generators.ForEach(x => x.Hold());
+        var drawing = mesh.Images.DrawAsync(FakeCalls.Request());
+
+        for (var i = 0; i < 2; i++)
+        {
+            await FakeCalls.UntilAsync(() => mesh.Generators.Any(x => x.Running == 1));
+            await mesh.Generators.Single(x => x.Running == 1).KillAsync();
+        }
+
+        (await drawing).Failed.ShouldHaveSingleItem().Status.Code.ShouldBe((int)StatusCode.Unavailable);
+        mesh.Generators.Sum(x => x.Received).ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task Endpoint_Dns_IsOneReplicaAnAddress()
+    {
+        await using var mesh = await FakeMesh.StartAsync();
+        var port = new Uri(mesh.Generator.Endpoint).Port;
+        var gateway = await mesh.AddGatewayAsync(settings: ("Mesh:Stages:Generator:0", $"dns://localhost:{port}"));
+
+        (await gateway.Images.DrawAsync(FakeCalls.Request())).Completed.Count.ShouldBe(1);
+
+        gateway.Operations.GetStatus(new()).Replicas.Where(x => x.State == Contracts.Gateway.V1.ReplicaState.Serving).Select(x => x.Address)
+            .ShouldContain($"dns://localhost:{port} at 127.0.0.1");
+    }
+
+    [Fact]
     public async Task Work_QueueFull_IsToldWithItsDetails()
     {
         await using var mesh = await FakeMesh.StartAsync();
