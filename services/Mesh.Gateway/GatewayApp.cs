@@ -27,6 +27,8 @@ public static class GatewayApp
         builder.AddApiKeys().AddWebApi();
         foreach (var stage in new[] { StageNames.Text, StageNames.Generator, StageNames.Decoder }) builder.RequireReady($"{stage} stage", "it has not answered yet");
         var app = builder.BuildMesh();
+        // Its clock starts when it is made: now, not when somebody first asks for it.
+        _ = app.Services.GetRequiredService<GatewayStart>();
         app.UseApiKeys();
         app.MapWebApi();
         app.MapGrpcService<ImageGrpcService>();

@@ -14,6 +14,7 @@ namespace Mesh.Cli.Up;
 internal sealed class Arrival(MeshClientOptions options, string http, Action<string> tell)
 {
     private static readonly TimeSpan Between = TimeSpan.FromMilliseconds(200);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan Longest = TimeSpan.FromMinutes(30);
 
     /// <summary>Asks the gateway until it is ready; tells what is missing whenever that changes.</summary>
@@ -23,20 +24,33 @@ internal sealed class Arrival(MeshClientOptions options, string http, Action<str
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(Longest);
         using var client = CreateHttp();
-        var last = "";
+        var (last, why, since) = ("", "its gateway", TimeProvider.System.GetTimestamp());
         try
         {
             while (true)
             {
                 var missing = await MissingAsync(client, limit.Token).ConfigureAwait(false);
-                if (missing is "") return;
-                if (missing is not null && missing != last) tell($"waiting for {last = missing}");
+                if (missing is { Count: 0 }) return;
+                if (missing is not null)
+                {
+                    var names = string.Join(", ", missing.Select(x => x.Name));
+                    why = string.Join("; ", missing.Select(x => $"{x.Name} ({x.Why})"));
+                    // The names are enough while things move; who waits long wants to know why.
+                    if (names != last) (last, since) = Tell(names, names);
+                    else if (TimeProvider.System.GetElapsedTime(since) > Patience) (last, since) = Tell(why, names);
+                }
                 await Task.Delay(Between, limit.Token).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new IOException($"the mesh was not ready within {Longest.TotalMinutes:0} minutes; it was waiting for {(last.Length > 0 ? last : "its gateway")}");
+            throw new IOException($"the mesh was not ready within {Longest.TotalMinutes:0} minutes; it was waiting for {why}");
+        }
+
+        (string Names, long At) Tell(string text, string names)
+        {
+            tell($"waiting for {text}");
+            return (names, TimeProvider.System.GetTimestamp());
         }
     }
 
@@ -62,16 +76,16 @@ internal sealed class Arrival(MeshClientOptions options, string http, Action<str
         }
     }
 
-    /// <summary>What is missing; empty: nothing; null: the gateway does not answer yet.</summary>
-    private async Task<string?> MissingAsync(HttpClient client, CancellationToken cancel)
+    /// <summary>What is missing; null: the gateway does not answer yet.</summary>
+    private async Task<List<(string Name, string Why)>?> MissingAsync(HttpClient client, CancellationToken cancel)
     {
         try
         {
             using var answer = await client.GetAsync(new Uri($"{http}/readyz"), cancel).ConfigureAwait(false);
-            if (answer.IsSuccessStatusCode) return "";
+            if (answer.IsSuccessStatusCode) return [];
             using var json = JsonDocument.Parse(await answer.Content.ReadAsStringAsync(cancel).ConfigureAwait(false));
             return json.RootElement.TryGetProperty("missing", out var missing) && missing.ValueKind == JsonValueKind.Object
-                ? string.Join("; ", missing.EnumerateObject().Select(x => $"{x.Name} ({x.Value})"))
+                ? [.. missing.EnumerateObject().Select(x => (x.Name, x.Value.ToString()))]
                 : null;
         }
         catch (Exception e) when (e is HttpRequestException or JsonException || (e is OperationCanceledException && !cancel.IsCancellationRequested))

@@ -1,10 +1,11 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 
 namespace Mesh.Cli.Up;
 
 /// <summary>One program, started again whenever it ends, until it is told to stop.</summary>
-internal sealed class Child(ChildSpec spec, BackOff backOff, TimeProvider time) : IDisposable
+internal sealed partial class Child(ChildSpec spec, BackOff backOff, TimeProvider time) : IDisposable
 {
     // Its output goes straight to the file, so that nothing is lost and nothing blocks when this process is gone. In a session of its own it
     // hears no Ctrl-C of the terminal: it ends when told, in turn. 'exec' keeps one process, whose id is the program's.
@@ -15,7 +16,8 @@ internal sealed class Child(ChildSpec spec, BackOff backOff, TimeProvider time) 
         exec "$@"
         """;
 
-    private const int LastWordsBytes = 4096;
+    private const int LastWordsBytes = 8192;
+    private const int MostLastWords = 8;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private Process? _process;
@@ -24,8 +26,8 @@ internal sealed class Child(ChildSpec spec, BackOff backOff, TimeProvider time) 
     /// <summary>Tells each end that nobody asked for, and how long until the next start.</summary>
     public event Action<ChildExit, TimeSpan>? Ended;
 
-    /// <summary>Tells each start after the first.</summary>
-    public event Action<ChildSpec>? Restarted;
+    /// <summary>Tells the process id of each start after the first.</summary>
+    public event Action<int>? Restarted;
 
     public ChildSpec Spec => spec;
 
@@ -47,6 +49,7 @@ internal sealed class Child(ChildSpec spec, BackOff backOff, TimeProvider time) 
         {
             var started = time.GetTimestamp();
             if (Start() is not { } process) return;
+            if (quickEnds > 0) Restarted?.Invoke(process.Id);
             await _exited.ConfigureAwait(false);
             var exit = new ChildExit(spec.Name, process.ExitCode, LastWords());
             lock (_gate)
@@ -60,7 +63,6 @@ internal sealed class Child(ChildSpec spec, BackOff backOff, TimeProvider time) 
             var delay = backOff.After(quickEnds);
             Ended?.Invoke(exit, delay);
             await Task.Delay(delay, time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (!_stop.IsCancellationRequested) Restarted?.Invoke(spec);
         }
     }
 
@@ -119,7 +121,14 @@ internal sealed class Child(ChildSpec spec, BackOff backOff, TimeProvider time) 
         log.Seek(-Math.Min(log.Length, LastWordsBytes), SeekOrigin.End);
         using var reader = new StreamReader(log);
         var lines = reader.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        // A stack says little to whoever starts a mesh; what stands before it says more.
-        return lines.LastOrDefault(x => !x.StartsWith("at ", StringComparison.Ordinal)) ?? "";
+        // What a program says before it ends is no line of its log, and a stack says little to whoever starts a mesh.
+        var words = lines.Reverse().TakeWhile(x => !LogLine().IsMatch(x)).Where(x => !StackLine().IsMatch(x)).Take(MostLastWords).Reverse().ToArray();
+        return words.Length > 0 ? string.Join("; ", words) : lines.LastOrDefault() ?? "";
     }
+
+    [GeneratedRegex(@"^(\{|\d{4}-\d\d-\d\dT|\d+:[A-Z] )")]
+    private static partial Regex LogLine();
+
+    [GeneratedRegex("^(at |---)")]
+    private static partial Regex StackLine();
 }

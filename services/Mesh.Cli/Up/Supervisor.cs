@@ -23,6 +23,7 @@ internal sealed class Supervisor(IReadOnlyList<ChildSpec> specs, Action<string> 
         foreach (var child in _children)
         {
             child.Ended += (exit, delay) => Ended(child, exit, delay);
+            child.Restarted += id => tell($"{child.Spec.Name} was started again, process {id}");
             _running.Add(WatchAsync(child));
         }
     }
