@@ -18,9 +18,12 @@ internal static class UpsamplerFolder
         """;
 
     /// <summary>Writes a small network with weights that are the same on every run, and returns it.</summary>
-    public static AuraSR WriteTiny(string folder)
+    public static AuraSR WriteTiny(string folder) => Write(folder, TinyJson);
+
+    /// <summary>Writes a network of that configuration with weights that are the same on every run, and returns it.</summary>
+    public static AuraSR Write(string folder, string config)
     {
-        using var json = JsonDocument.Parse(TinyJson);
+        using var json = JsonDocument.Parse(config);
         manual_seed(7);
         var network = new AuraSR(AuraSRConfig.FromJson(json.RootElement));
         network.eval();
