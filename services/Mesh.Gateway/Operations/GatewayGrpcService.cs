@@ -17,8 +17,9 @@ internal sealed class GatewayGrpcService(MeshStages stages, RunRegistry runs, Em
 {
     private static readonly TimeSpan LoadTimeout = TimeSpan.FromMinutes(30);
 
-    public override Task<GetStatusResponse> GetStatus(GetStatusRequest request, ServerCallContext context)
+    public override async Task<GetStatusResponse> GetStatus(GetStatusRequest request, ServerCallContext context)
     {
+        await Task.WhenAll(stages.All.SelectMany(x => x.Replicas).Select(x => x.TryRefreshAsync(context.CancellationToken))).ConfigureAwait(false);
         var answer = new GetStatusResponse
         {
             Build = start.Build,
@@ -29,7 +30,7 @@ internal sealed class GatewayGrpcService(MeshStages stages, RunRegistry runs, Em
         answer.Replicas.AddRange(stages.All.SelectMany(pool => pool.Replicas.Select(x =>
             new Replica { Stage = pool.Stage, Address = x.Address, State = x.State, InFlight = x.InFlight, Info = x.Info })));
         answer.Ratios.AddRange(ReplicaRatios.Of(stages));
-        return Task.FromResult(answer);
+        return answer;
     }
 
     public override async Task<LoadModelResponse> LoadModel(LoadModelRequest request, ServerCallContext context)

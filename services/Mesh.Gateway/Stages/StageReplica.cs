@@ -92,6 +92,20 @@ internal abstract class StageReplica : IAsyncDisposable
         if (news) _changed();
     }
 
+    /// <summary>Asks for the replica's state now where it can be reached; where no answer comes, <see cref="Info"/> stays as it was.</summary>
+    public async Task TryRefreshAsync(CancellationToken cancel)
+    {
+        if (State == ReplicaState.Unreachable) return;
+        try
+        {
+            await RefreshAsync(cancel).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is RpcException or ObjectDisposedException)
+        {
+            // Whether it is there is for the watch to tell.
+        }
+    }
+
     /// <summary>The connection broke under a piece of work: nothing more goes there until it has answered again.</summary>
     public void Suspect(string why)
     {

@@ -30,6 +30,17 @@ public sealed class StatusTests
     }
 
     [Fact]
+    public async Task GetStatus_StageHasWorkedSinceItWasAsked_TellsItsCountsOfNow()
+    {
+        await using var mesh = await FakeMesh.StartAsync(settings: ("Mesh:Stages:Poll", "00:01:00"));
+        mesh.Generators[0].Info.Statistics = new() { Completed = 41 };
+
+        var status = await mesh.Gateway.Operations.GetStatusAsync(new());
+
+        status.Replicas.Single(x => x.Stage == "generator").Info.Statistics.Completed.ShouldBe(41);
+    }
+
+    [Fact]
     public async Task GetStatus_DeadReplica_IsUnreachable()
     {
         await using var mesh = await FakeMesh.StartAsync(generators: 2);
