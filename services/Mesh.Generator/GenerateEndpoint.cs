@@ -37,7 +37,6 @@ internal sealed class GenerateEndpoint : GeneratorService.GeneratorServiceBase
         using var lease = await _engine.Models.AcquireAsync(id, request.Model?.Version ?? "", work.Cancelled).ConfigureAwait(false);
         var model = (DenoiserPart)lease.Model;
         GenerateChecks.CheckModel(request, model);
-        using var control = await ControlAsync(request, model, work.Cancelled).ConfigureAwait(false);
         var item = new GenerateItem(
             (long)(request.Seed & uint.MaxValue),
             GenerateChecks.Embedding(request.Prompt, "prompt", model),
@@ -45,6 +44,7 @@ internal sealed class GenerateEndpoint : GeneratorService.GeneratorServiceBase
             request.Control is { } c ? WireTensors.Bytes(c.Image, "control.image", 3, request.HeightPx, request.WidthPx) : null,
             request.Noise is { } n ? WireTensors.Floats(n, "noise", model.Stage.LatentChannels, request.HeightPx / model.Stage.Factor, request.WidthPx / model.Stage.Factor) : null,
             work.Cancelled);
+        using var control = await ControlAsync(request, model, work.Cancelled).ConfigureAwait(false);
         var result = await _engine.RunAsync(lease, control, KeyOf(request, loras), item, work).ConfigureAwait(false);
         var latent = result.Value;
         await answer(new GenerateResponse

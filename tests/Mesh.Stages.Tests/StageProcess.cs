@@ -51,7 +51,7 @@ internal sealed class StageProcess : IAsyncDisposable
             var statistics = (await GetAsync()).Statistics;
             if (so(statistics)) return statistics;
             end.Token.ThrowIfCancellationRequested();
-            await Task.Yield();
+            await Task.Delay(5, end.Token);
         }
     }
 
