@@ -8,7 +8,6 @@ using Mesh.Models.Noise;
 using Mesh.Training.Flow;
 using Mesh.Training.Optimisation;
 using Spectre.Console;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Mesh.Cli.Train;

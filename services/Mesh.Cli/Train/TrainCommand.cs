@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Mesh.Training.Jobs;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 
 namespace Mesh.Cli.Train;
 

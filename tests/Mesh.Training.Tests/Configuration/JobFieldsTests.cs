@@ -1,5 +1,5 @@
 using Mesh.Training.Configuration;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 
 namespace Mesh.Training.Tests.Configuration;
 
@@ -39,7 +39,7 @@ public sealed class JobFieldsTests
     public void Object_Nested_IsNamedByItsPath()
     {
         var fields = JobFields.Parse("outer: {inner: {x: a}}");
-        fields.Object("outer").Object("inner").Int("x", null, 0);
+        fields.Mapping("outer").Mapping("inner").Amount("x", null, 0);
 
         Should.Throw<JobConfigException>(fields.Done).Faults.Single().Field.ShouldBe("outer.inner.x");
     }

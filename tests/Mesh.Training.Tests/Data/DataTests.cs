@@ -2,7 +2,6 @@ using Mesh.Imaging;
 using Mesh.Testing;
 using Mesh.Training.Configuration;
 using Mesh.Training.Data;
-using static TorchSharp.torch;
 
 namespace Mesh.Training.Tests.Data;
 

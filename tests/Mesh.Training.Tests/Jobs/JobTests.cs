@@ -3,7 +3,7 @@ using Mesh.Models.Text;
 using Mesh.Models.Weights;
 using Mesh.Training.Configuration;
 using Mesh.Training.Jobs;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 using static TorchSharp.torch;
 
 namespace Mesh.Training.Tests.Jobs;
@@ -81,6 +81,27 @@ public sealed class JobTests : IDisposable
 
         File.ReadAllBytes(_shop.Path("runs/pairs/result/pairs-000001.safetensors")).ShouldBe(first);
         File.GetLastWriteTimeUtc(_shop.Path("runs/pairs/result/pairs-000000.safetensors")).ShouldBe(written);
+    }
+
+    [Fact]
+    public void Evaluate_OfATrainedModel_SaysWhatItIsWorth()
+    {
+        _shop.WithAutoencoder();
+        _shop.Run("flow", Workshop.Flow());
+        var scorer = _shop.Run("scorer", Workshop.Scorer);
+
+        var events = _shop.Run("evaluate", "{model: runs/flow/result, data: data, side: 16, scorer: runs/scorer/result, count: 6, path_steps: 3, batch: 4, latency_runs: 2}");
+
+        scorer.OfType<SamplesWritten>().Last().Measures["caption_accuracy_seen"].ShouldBeInRange(0, 1);
+        using var report = System.Text.Json.JsonDocument.Parse(File.ReadAllText(_shop.Path("runs/evaluate/result/report.json")));
+        var seen = report.RootElement.GetProperty("seen");
+        seen.GetProperty("pictures").GetInt32().ShouldBe(6);
+        seen.GetProperty("frechet").GetDouble().ShouldBeGreaterThan(0);
+        seen.GetProperty("straightness").GetDouble().ShouldBeGreaterThan(0);
+        report.RootElement.GetProperty("latency_seconds").GetDouble().ShouldBeGreaterThan(0);
+        report.RootElement.TryGetProperty("unseen", out _).ShouldBeFalse("one picture kept back is no group");
+        File.Exists(_shop.Path("runs/evaluate/result/seen.png")).ShouldBeTrue();
+        events.Last().ShouldBeOfType<RunFinished>();
     }
 
     [Fact]

@@ -2,7 +2,7 @@ using Mesh.Imaging;
 using Mesh.Testing;
 using Mesh.Training.Data;
 using Mesh.Training.Jobs;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 
 namespace Mesh.Training.Tests.Jobs;
 
@@ -15,6 +15,15 @@ internal sealed class Workshop : IDisposable
         {data: data, side: 16, loss: {divergence: 0.0001},
          network: {in_channels: 3, out_channels: 3, down_block_types: [DownEncoderBlock2D, DownEncoderBlock2D], up_block_types: [UpDecoderBlock2D, UpDecoderBlock2D],
                    block_out_channels: [8, 8], layers_per_block: 1, latent_channels: 4, norm_num_groups: 4, mid_block_add_attention: false, sample_size: 16},
+         train: {batch: 4, images: 24, rate: 0.003, tick_steps: 2, checkpoint_steps: 2, sample_steps: 3}}
+        """;
+
+    public const string Scorer = """
+        {data: data, tokenizer: runs/tokenizer/result,
+         network: {projection_dim: 8,
+                   text_config: {vocab_size: 560, hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2, max_position_embeddings: 12,
+                                 eos_token_id: 559, hidden_act: quick_gelu},
+                   vision_config: {hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2, image_size: 16, patch_size: 8}},
          train: {batch: 4, images: 24, rate: 0.003, tick_steps: 2, checkpoint_steps: 2, sample_steps: 3}}
         """;
 
@@ -56,7 +65,7 @@ internal sealed class Workshop : IDisposable
 
     public string Path(string relative) => _folder.File(relative);
 
-    public List<TrainingEvent> Run(string kind, string yaml, string? name = null, bool resume = false, CancellationToken cancel = default, Action<TrainingEvent>? also = null)
+    public List<TrainingEvent> Run(string kind, string yaml, string? name = null, bool resume = false, Action<TrainingEvent>? also = null, CancellationToken cancel = default)
     {
         var events = new List<TrainingEvent>();
         JobPlans.Parse(kind, yaml, Root).Run(new JobContext(

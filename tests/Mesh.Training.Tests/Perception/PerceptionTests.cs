@@ -111,7 +111,7 @@ public sealed class PerceptionTests
         using var scope = NewDisposeScope();
         var x = randn(1, 2, 24, 24);
 
-        var back = WaveletResampling.Halve(WaveletResampling.Double(x), correlate: true);
+        var back = WaveletResampling.Halve(WaveletResampling.Twice(x), correlate: true);
 
         back.shape.ShouldBe([1L, 2, 24, 24]);
         (back - x).narrow(2, 6, 12).narrow(3, 6, 12).abs().max().item<float>().ShouldBeLessThan(5e-6f);

@@ -4,7 +4,6 @@ using Mesh.Models.Networks;
 using Mesh.Models.Noise;
 using Mesh.Training.Flow;
 using Mesh.Training.Optimisation;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 

@@ -1,5 +1,4 @@
 using Mesh.Imaging;
-using Mesh.Models.Weights;
 using Mesh.Training.Evaluation;
 using static TorchSharp.torch;
 

@@ -60,7 +60,7 @@ public sealed class LatentLpipsGroup : IGoldenGroup
         using var taps = golden.Input("in.taps");
         checks.Add(Check.Tensors("in.taps", tensor(WaveletResampling.Taps.Select(t => (float)t).ToArray()), taps, FilterTolerance));
         x.requires_grad_();
-        var up = WaveletResampling.Double(x);
+        var up = WaveletResampling.Twice(x);
         checks.Add(golden.Compare("out.up", up, CheckKind.Layer));
         (up.square().sum() / 2).backward();
         checks.Add(golden.CompareGradient("out.up.grad", x.grad!, CheckKind.Layer));

@@ -65,7 +65,7 @@ public sealed class JobFields
     }
 
     /// <summary>As <see cref="Whole"/>, for numbers of 32 bits.</summary>
-    public int Int(string name, int? absent, int least, int most = int.MaxValue) => (int)Math.Clamp(Whole(name, absent, least, most), int.MinValue, int.MaxValue);
+    public int Amount(string name, int? absent, int least, int most = int.MaxValue) => (int)Math.Clamp(Whole(name, absent, least, most), int.MinValue, int.MaxValue);
 
     /// <summary>A number within bounds; must be given where <paramref name="absent"/> is null.</summary>
     /// <param name="name">The field.</param>
@@ -119,7 +119,7 @@ public sealed class JobFields
     public string[] Texts(string name, string[]? absent) => [.. List(name, absent, _ => true, "texts")];
 
     /// <summary>A nested mapping; an empty one where it is not given.</summary>
-    public JobFields Object(string name)
+    public JobFields Mapping(string name)
     {
         _known.Add(name);
         var node = Find(name);

@@ -18,11 +18,11 @@ public sealed record DataSelection
     public static DataSelection Read(JobFields fields)
     {
         ArgumentNullException.ThrowIfNull(fields);
-        var weights = fields.Object("weights");
+        var weights = fields.Mapping("weights");
         var table = new Dictionary<string, IReadOnlyDictionary<string, double>>(StringComparer.Ordinal);
         foreach (var field in weights.Names.ToArray())
         {
-            var values = weights.Object(field);
+            var values = weights.Mapping(field);
             table[field] = values.Names.ToArray().ToDictionary(v => v, v => values.Number(v, null, 0, 1000), StringComparer.Ordinal);
         }
 

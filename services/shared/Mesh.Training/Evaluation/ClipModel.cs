@@ -139,6 +139,16 @@ public static class ClipScore
         return ((values - tensor(Mean).reshape(1, 3, 1, 1)) / tensor(Spread).reshape(1, 3, 1, 1)).contiguous().MoveToOuterDisposeScope();
     }
 
+    /// <summary>CLIP's colours for pictures that have the right side already.</summary>
+    /// <param name="pictures">[B, 3, side, side] in [-1, 1].</param>
+    public static Tensor Colours(Tensor pictures)
+    {
+        using var scope = NewDisposeScope();
+        var mean = tensor(Mean).reshape(1, 3, 1, 1).to(pictures.device);
+        var spread = tensor(Spread).reshape(1, 3, 1, 1).to(pictures.device);
+        return ((((pictures / 2) + 0.5) - mean) / spread).MoveToOuterDisposeScope();
+    }
+
     /// <summary>The mean cosine of the i-th picture with the i-th text.</summary>
     public static double Of(Tensor pictures, Tensor texts)
     {

@@ -8,6 +8,8 @@ internal sealed class OpenClipWeights : IWeightSource
 {
     private const string Marker = "visual.class_embedding";
 
+    private static readonly string[] Thirds = ["q", "k", "v"];
+
     private static readonly (string Old, string New)[] Layers =
     [
         ("ln_1.", "layer_norm1."), ("ln_2.", "layer_norm2."), ("attn.out_proj.", "self_attn.out_proj."), ("mlp.c_fc.", "mlp.fc1."), ("mlp.c_proj.", "mlp.fc2."),
@@ -81,7 +83,7 @@ internal sealed class OpenClipWeights : IWeightSource
             return;
         }
 
-        foreach (var (part, i) in new[] { "q", "k", "v" }.Select((p, i) => (p, i)))
+        foreach (var (part, i) in Thirds.Select((p, i) => (p, i)))
             Put($"{prefix}self_attn.{part}_proj.{rest[Joined.Length..]}", entry with { Shape = [entry.Shape[0] / 3, .. entry.Shape[1..]] }, (name, i, false));
     }
 

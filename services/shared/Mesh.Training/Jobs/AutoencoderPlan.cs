@@ -2,7 +2,7 @@ using System.Text.Json;
 using Mesh.Models.Networks;
 using Mesh.Training.Configuration;
 using Mesh.Training.Data;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 
 namespace Mesh.Training.Jobs;
 
@@ -29,14 +29,14 @@ internal sealed class AutoencoderPlan : IJobPlan
     {
         _fields = fields;
         Data = fields.Folder("data", root);
-        Side = fields.Int("side", 64, 8, 4096);
-        Selection = DataSelection.Read(fields.Object("select"));
+        Side = fields.Amount("side", 64, 8, 4096);
+        Selection = DataSelection.Read(fields.Mapping("select"));
         (ConfigJson, Config) = fields.Network("network", AutoencoderKLConfig.FromJson, Small);
         Flip = fields.Number("flip", 0.5, 0, 1);
-        var loss = fields.Object("loss");
+        var loss = fields.Mapping("loss");
         Loss = new AutoencoderLoss(loss.Number("absolute", 1, 0), loss.Number("squared", 1, 0), loss.Number("edges", 0.5, 0), loss.Number("divergence", 2e-4, 0));
         Half = fields.Flag("half", false);
-        Train = TrainConfig.Read(fields.Object("train"));
+        Train = TrainConfig.Read(fields.Mapping("train"));
     }
 
     public string Kind => KindName;

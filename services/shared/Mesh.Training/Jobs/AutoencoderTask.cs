@@ -2,7 +2,7 @@ using System.Text.Json.Nodes;
 using Mesh.Models.Networks;
 using Mesh.Models.Noise;
 using Mesh.Training.Data;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 using static TorchSharp.torch;
 
 namespace Mesh.Training.Jobs;
@@ -46,7 +46,7 @@ internal sealed class AutoencoderTask : ITrainingTask<AutoencoderBatch>
         set => _order.Position = value;
     }
 
-    public AutoencoderBatch Next(int count, TorchGenerator random)
+    public AutoencoderBatch NextBatch(int count, TorchGenerator random)
     {
         using var scope = NewDisposeScope();
         var pixels = _set.Batch(_order.Next(count)); // [B, 3, S, S]

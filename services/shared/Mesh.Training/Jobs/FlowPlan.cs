@@ -3,7 +3,7 @@ using Mesh.Models.Networks;
 using Mesh.Training.Configuration;
 using Mesh.Training.Data;
 using Mesh.Training.Flow;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 using Mesh.Training.Perception;
 
 namespace Mesh.Training.Jobs;
@@ -98,25 +98,25 @@ internal sealed class FlowPlan : IJobPlan
         Pairs = fields.OptionalFolder("pairs", root);
         Vae = fields.Folder("vae", root);
         Tokenizer = fields.Folder("tokenizer", root);
-        Selection = DataSelection.Read(fields.Object("select"));
-        Side = fields.Int("side", 64, 8, 4096);
+        Selection = DataSelection.Read(fields.Mapping("select"));
+        Side = fields.Amount("side", 64, 8, 4096);
         (UNetJson, UNet) = fields.Network("unet", UNetConfig.FromJson, SmallUNet);
         (TextJson, Text) = fields.Network("text_encoder", json => ClipTextConfig.FromJson(json, projection: false), SmallText);
         TrainText = fields.Flag("train_text_encoder", true);
-        Loss = FlowLoss.Read(fields.Object("loss"), root);
+        Loss = FlowLoss.Read(fields.Mapping("loss"), root);
         if (!distil)
         {
-            var times = fields.Object("times");
+            var times = fields.Mapping("times");
             Times = new FlowTimes(
-                times.Choice<TimeLaw>("law", TimeLaw.LogitNormal), times.Number("least", 0, 0, 0.99), times.Int("steps", 1, 1), times.Number("noise_share", 0, 0, 1));
+                times.Choice<TimeLaw>("law", TimeLaw.LogitNormal), times.Number("least", 0, 0, 0.99), times.Amount("steps", 1, 1), times.Number("noise_share", 0, 0, 1));
             if (Loss.IsPerceptual && Times.Law != TimeLaw.Noise)
                 fields.Fault("loss", "a perceptual distance compares the ends of paths: use it with times of the law noise, or in distil");
         }
 
-        SampleSteps = fields.Int("sample_steps", 1, 1, 1000);
+        SampleSteps = fields.Amount("sample_steps", 1, 1, 1000);
         Samples = fields.Texts("samples", []);
         Half = fields.Flag("half", false);
-        Train = TrainConfig.Read(fields.Object("train"));
+        Train = TrainConfig.Read(fields.Mapping("train"));
     }
 
     public string Kind { get; }

@@ -4,7 +4,7 @@ using Mesh.Models.Noise;
 using Mesh.Models.Text;
 using Mesh.Training.Data;
 using Mesh.Training.Flow;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 using Mesh.Training.Perception;
 using static TorchSharp.torch;
 
@@ -63,7 +63,7 @@ internal sealed class FlowTask : ITrainingTask<FlowBatch>
         set => _order.Position = value;
     }
 
-    public FlowBatch Next(int count, TorchGenerator random)
+    public FlowBatch NextBatch(int count, TorchGenerator random)
     {
         var indices = _order.Next(count);
         var ids = _source.Ids(indices, random);

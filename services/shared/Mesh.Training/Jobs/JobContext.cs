@@ -1,4 +1,4 @@
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 
 namespace Mesh.Training.Jobs;
 

@@ -1,14 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
-using Mesh.Models.Networks;
 using Mesh.Models.Noise;
 using Mesh.Models.Samplers;
-using Mesh.Models.Text;
 using Mesh.Models.Weights;
 using Mesh.Training.Configuration;
 using Mesh.Training.Data;
-using Mesh.Training.Loop;
-using Mesh.Training.Perception;
+using Mesh.Training.Runs;
 using static TorchSharp.torch;
 
 namespace Mesh.Training.Jobs;
@@ -40,13 +37,13 @@ internal sealed class PairsPlan : IJobPlan
         _fields = fields;
         _teacher = fields.Folder("teacher", root);
         _data = fields.Folder("data", root);
-        _selection = DataSelection.Read(fields.Object("select"));
-        _count = fields.Int("count", null, 1);
-        _perFile = fields.Int("per_file", 1024, 1);
-        _batch = fields.Int("batch", 64, 1);
-        _shards = fields.Int("shards", 1, 1, 4096);
-        _shard = fields.Int("shard", 0, 0, Math.Max(0, _shards - 1));
-        _steps = fields.Int("steps", 25, 1, 1000);
+        _selection = DataSelection.Read(fields.Mapping("select"));
+        _count = fields.Amount("count", null, 1);
+        _perFile = fields.Amount("per_file", 1024, 1);
+        _batch = fields.Amount("batch", 64, 1);
+        _shards = fields.Amount("shards", 1, 1, 4096);
+        _shard = fields.Amount("shard", 0, 0, Math.Max(0, _shards - 1));
+        _steps = fields.Amount("steps", 25, 1, 1000);
         _guidance = fields.Number("guidance", 1, 0, 100);
         var sampler = fields.Choice<SamplerKind>("sampler", SamplerKind.RectifiedFlow);
         _sampler = new SchedulerConfig { Kind = sampler, BetaStart = 0.00085, BetaEnd = 0.012, ScaledBetas = true, Prediction = fields.Choice<Prediction>("prediction", Prediction.Epsilon) };
@@ -64,7 +61,7 @@ internal sealed class PairsPlan : IJobPlan
     public void Run(JobContext context)
     {
         context.Folder.SaveConfig(Resolved);
-        using var teacher = new Teacher(_teacher);
+        using var teacher = new FlowModel(_teacher);
         var set = PictureSet.Open(_data);
         var order = new DataOrder(_selection.Of(set.Entries), _seed);
         var clock = Stopwatch.StartNew();
@@ -89,14 +86,14 @@ internal sealed class PairsPlan : IJobPlan
 
     public IReadOnlyList<string> Rehearse()
     {
-        using var teacher = new Teacher(_teacher);
+        using var teacher = new FlowModel(_teacher);
         var clock = Stopwatch.StartNew();
         using var scope = NewDisposeScope();
         Solve(teacher, Noise(teacher, [0]), teacher.Rows([""]));
         return [string.Create(CultureInfo.InvariantCulture, $"{_count:N0} pairs of {_steps} steps; one alone takes {clock.Elapsed.TotalSeconds:G3} s")];
     }
 
-    private int Make(JobContext context, Teacher teacher, PictureSet set, string path, int[] numbers, int[] chosen)
+    private int Make(JobContext context, FlowModel teacher, PictureSet set, string path, int[] numbers, int[] chosen)
     {
         using var mode = no_grad();
         using var scope = NewDisposeScope();
@@ -122,9 +119,9 @@ internal sealed class PairsPlan : IJobPlan
 
     private long SeedOf(int number) => unchecked((_seed * 0x9E3779B1) + (number * 0x85EBCA6BL)) & uint.MaxValue;
 
-    private Tensor Noise(Teacher teacher, int[] numbers) => cat(numbers.Select(n => Draws.Normals(new TorchGenerator(SeedOf(n)), [1, .. teacher.Shape])).ToArray(), 0);
+    private Tensor Noise(FlowModel teacher, int[] numbers) => cat(numbers.Select(n => Draws.Normals(new TorchGenerator(SeedOf(n)), [1, .. teacher.Shape])).ToArray(), 0);
 
-    private Tensor Solve(Teacher teacher, Tensor noise, Tensor ids)
+    private Tensor Solve(FlowModel teacher, Tensor noise, Tensor ids)
     {
         using var mode = no_grad();
         using var scope = NewDisposeScope();
@@ -147,46 +144,5 @@ internal sealed class PairsPlan : IJobPlan
         }
 
         return run.State.clone().MoveToOuterDisposeScope();
-    }
-
-    /// <summary>A model folder's text encoder and U-Net, frozen.</summary>
-    private sealed class Teacher : IDisposable
-    {
-        private readonly ClipTokenizer _tokenizer;
-        private readonly ClipTextEncoder _text;
-        private readonly UNet _unet;
-
-        public Teacher(string folder)
-        {
-            _text = JobInputs.Load(Path.Combine(folder, "text_encoder"), json => new ClipTextEncoder(ClipTextConfig.FromJson(json, projection: false)));
-            _unet = JobInputs.Load(Path.Combine(folder, "unet"), json => new UNet(UNetConfig.FromJson(json)));
-            _text.Freeze();
-            _unet.Freeze();
-            _tokenizer = ClipTokenizer.Load(Path.Combine(folder, "tokenizer"), new ClipTokenizerOptions(_text.Config.MaxPositions));
-            var side = _unet.Config.SampleSize ?? throw new DataException($"{folder}: the U-Net's configuration does not say its sample_size");
-            Shape = [_unet.Config.InChannels, side, side];
-        }
-
-        public long[] Shape { get; }
-
-        public Tensor Rows(IEnumerable<string> captions)
-        {
-            var rows = captions.Select(c => _tokenizer.EncodePadded(c)).ToArray();
-            return tensor(rows.SelectMany(r => r).Select(i => (long)i).ToArray()).reshape(rows.Length, _tokenizer.MaxLength);
-        }
-
-        public Tensor Encode(Tensor ids)
-        {
-            using var said = _text.Encode(ids);
-            return said.LastHiddenState.alias();
-        }
-
-        public Tensor Call(Tensor state, Tensor time, Tensor text) => _unet.call(state, time, text, null);
-
-        public void Dispose()
-        {
-            _text.Dispose();
-            _unet.Dispose();
-        }
     }
 }

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Mesh.Training.Configuration;
 using Mesh.Training.Data;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 
 namespace Mesh.Training.Jobs;
 
@@ -22,8 +22,8 @@ internal sealed class TokenizerPlan : IJobPlan
     {
         _fields = fields;
         _data = fields.Folder("data", root);
-        _size = fields.Int("vocabulary", 2048, LeastSize);
-        _positions = fields.Int("positions", 32, 3, 4096);
+        _size = fields.Amount("vocabulary", 2048, LeastSize);
+        _positions = fields.Amount("positions", 32, 3, 4096);
     }
 
     public string Kind => KindName;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 using static TorchSharp.torch;
 
 namespace Mesh.Training.Jobs;

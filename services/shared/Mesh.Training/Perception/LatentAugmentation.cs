@@ -124,7 +124,7 @@ public sealed class LatentAugmentation
         var shift = PlaneMatrix.Shift((left - right) / 2.0, (top - bottom) / 2.0);
 
         // 2. Twice the size, so that moving blurs less.
-        x = WaveletResampling.Double(x);
+        x = WaveletResampling.Twice(x);
         var (sourceWidth, sourceHeight) = ((double)x.shape[3], (double)x.shape[2]);
         int width = (_width + (2 * FilterPad)) * 2, height = (_height + (2 * FilterPad)) * 2;
 

@@ -19,7 +19,7 @@ public static class WaveletResampling
     /// <summary>Doubles both sides of maps.</summary>
     /// <param name="maps">[..., H, W].</param>
     /// <returns>[..., 2H, 2W].</returns>
-    public static Tensor Double(Tensor maps)
+    public static Tensor Twice(Tensor maps)
     {
         using var scope = NewDisposeScope();
         using var rows = Doubling((int)maps.shape[^2], maps);

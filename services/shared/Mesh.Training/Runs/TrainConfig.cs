@@ -1,7 +1,7 @@
 using Mesh.Training.Configuration;
 using Mesh.Training.Optimisation;
 
-namespace Mesh.Training.Loop;
+namespace Mesh.Training.Runs;
 
 /// <summary>How a run goes: its length in images, its steps and what it writes when.</summary>
 public sealed record TrainConfig
@@ -43,7 +43,7 @@ public sealed record TrainConfig
     public static TrainConfig Read(JobFields fields)
     {
         ArgumentNullException.ThrowIfNull(fields);
-        var batch = fields.Int("batch", 64, 1);
+        var batch = fields.Amount("batch", 64, 1);
         var images = fields.Whole("images", null, 1);
         return new TrainConfig
         {
@@ -56,10 +56,10 @@ public sealed record TrainConfig
                 fields.Number("beta1", 0.9, 0, 0.999999), fields.Number("beta2", 0.999, 0, 0.9999999), fields.Number("epsilon", 1e-8, 0, 1, above: true),
                 fields.Number("weight_decay", 0.01, 0, 1), fields.Number("clip_norm", 1, 0)),
             Average = new EmaDecay(fields.Number("average_decay", 0.9999, 0, 0.9999999), fields.Flag("average_ramped", true)),
-            TickSteps = fields.Int("tick_steps", 50, 1),
-            CheckpointSteps = fields.Int("checkpoint_steps", 500, 1),
-            SampleSteps = fields.Int("sample_steps", 0, 0),
-            KeepCheckpoints = fields.Int("keep_checkpoints", 2, 1),
+            TickSteps = fields.Amount("tick_steps", 50, 1),
+            CheckpointSteps = fields.Amount("checkpoint_steps", 500, 1),
+            SampleSteps = fields.Amount("sample_steps", 0, 0),
+            KeepCheckpoints = fields.Amount("keep_checkpoints", 2, 1),
             Seed = fields.Whole("seed", 0, 0, uint.MaxValue),
         };
     }

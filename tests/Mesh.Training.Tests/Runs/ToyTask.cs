@@ -1,10 +1,10 @@
 using Mesh.Models.Noise;
 using Mesh.Training.Data;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 using Mesh.Training.Optimisation;
 using static TorchSharp.torch;
 
-namespace Mesh.Training.Tests.Loop;
+namespace Mesh.Training.Tests.Runs;
 
 internal sealed record ToyBatch(Tensor Input, Tensor Target) : IDisposable
 {
@@ -51,7 +51,7 @@ internal sealed class ToyTask : ITrainingTask<ToyBatch>
         Average = new EmaDecay(0.99, Ramped: true), TickSteps = 2, CheckpointSteps = 3, SampleSteps = 0, KeepCheckpoints = 5, Seed = 1,
     };
 
-    public ToyBatch Next(int count, TorchGenerator random)
+    public ToyBatch NextBatch(int count, TorchGenerator random)
     {
         var values = new float[count * Width];
         var indices = _order.Next(count);

@@ -1,4 +1,4 @@
-namespace Mesh.Training.Loop;
+namespace Mesh.Training.Runs;
 
 /// <summary>A run that cannot go on; the message says why.</summary>
 public sealed class TrainingException : Exception

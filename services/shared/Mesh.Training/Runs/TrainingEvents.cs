@@ -1,4 +1,4 @@
-namespace Mesh.Training.Loop;
+namespace Mesh.Training.Runs;
 
 /// <summary>Where the time of a stretch of steps went, in seconds.</summary>
 /// <param name="Data">Drawing and preparing batches.</param>

@@ -1,8 +1,8 @@
 using Mesh.Testing;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 using static TorchSharp.torch;
 
-namespace Mesh.Training.Tests.Loop;
+namespace Mesh.Training.Tests.Runs;
 
 public sealed class CheckpointStoreTests : IDisposable
 {

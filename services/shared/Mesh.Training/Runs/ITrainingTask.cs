@@ -1,7 +1,7 @@
 using Mesh.Models.Noise;
 using static TorchSharp.torch;
 
-namespace Mesh.Training.Loop;
+namespace Mesh.Training.Runs;
 
 /// <summary>A loss, and the parts of it that are worth telling.</summary>
 /// <param name="Total">What is minimised, a scalar that carries its graph.</param>
@@ -25,7 +25,7 @@ public interface ITrainingTask<TBatch> : IDisposable
     long[] Position { get; set; }
 
     /// <summary>The next batch; everything random about it is drawn from <paramref name="random"/>.</summary>
-    TBatch Next(int count, TorchGenerator random);
+    TBatch NextBatch(int count, TorchGenerator random);
 
     /// <summary>The loss of a batch: a function of the networks and the batch alone.</summary>
     LossParts Loss(TBatch batch);

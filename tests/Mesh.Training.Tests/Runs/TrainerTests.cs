@@ -1,10 +1,10 @@
 using System.Text.Json;
 using Mesh.Models.Weights;
 using Mesh.Testing;
-using Mesh.Training.Loop;
+using Mesh.Training.Runs;
 using static TorchSharp.torch;
 
-namespace Mesh.Training.Tests.Loop;
+namespace Mesh.Training.Tests.Runs;
 
 public sealed class TrainerTests : IDisposable
 {
@@ -175,7 +175,7 @@ public sealed class TrainerTests : IDisposable
             set => inner.Position = value;
         }
 
-        public ToyBatch Next(int count, Mesh.Models.Noise.TorchGenerator random) => inner.Next(count, random);
+        public ToyBatch NextBatch(int count, Mesh.Models.Noise.TorchGenerator random) => inner.NextBatch(count, random);
 
         public LossParts Loss(ToyBatch batch)
         {

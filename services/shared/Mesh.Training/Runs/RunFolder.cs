@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
 
-namespace Mesh.Training.Loop;
+namespace Mesh.Training.Runs;
 
 /// <summary>Where a run keeps what it makes: <c>config.yaml</c>, <c>stats.jsonl</c>, <c>checkpoints/</c>, <c>samples/</c>, <c>result/</c>.</summary>
 public sealed class RunFolder
@@ -10,6 +10,8 @@ public sealed class RunFolder
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
     };
+
+    private static readonly string[] Lines = ["stats.jsonl", "samples.jsonl"];
 
     private readonly Action _beforeWrite;
 
@@ -61,7 +63,7 @@ public sealed class RunFolder
     /// <summary>Drops the lines of steps after a checkpoint, which are about to be made again.</summary>
     public void CutStats(long step)
     {
-        foreach (var path in new[] { "stats.jsonl", "samples.jsonl" }.Select(n => System.IO.Path.Combine(Path, n)).Where(File.Exists))
+        foreach (var path in Lines.Select(n => System.IO.Path.Combine(Path, n)).Where(File.Exists))
         {
             var kept = File.ReadLines(path).Where(line => line.EndsWith('}') && StepOf(line) <= step).ToList();
             WriteWhole(path, Encoding.UTF8.GetBytes(string.Concat(kept.Select(l => l + "\n"))));

@@ -3,7 +3,7 @@ using System.Text.Json;
 using Mesh.Models.Weights;
 using static TorchSharp.torch;
 
-namespace Mesh.Training.Loop;
+namespace Mesh.Training.Runs;
 
 /// <summary>Everything that a run goes on from besides its tensors.</summary>
 /// <param name="Step">Steps made.</param>

@@ -2,10 +2,9 @@ using System.Diagnostics;
 using Mesh.Models.Noise;
 using Mesh.Models.Weights;
 using Mesh.Training.Optimisation;
-using TorchSharp.Modules;
 using static TorchSharp.torch;
 
-namespace Mesh.Training.Loop;
+namespace Mesh.Training.Runs;
 
 /// <summary>What a rehearsal found.</summary>
 /// <param name="Parameters">Numbers that would be trained.</param>
@@ -55,7 +54,7 @@ public sealed class Trainer<TBatch> : IDisposable
     /// <summary>One batch, forward and backward, without an update and without writing anything.</summary>
     public Rehearsal Rehearse()
     {
-        using var batch = Timed(() => _task.Next(_config.Batch, _random), out var data);
+        using var batch = Timed(() => _task.NextBatch(_config.Batch, _random), out var data);
         using var scope = NewDisposeScope();
         var loss = Timed(() => _task.Loss(batch), out var forward);
         Timed(() => { loss.Total.backward(); return 0; }, out var backward);
@@ -120,7 +119,7 @@ public sealed class Trainer<TBatch> : IDisposable
 
     private double Step()
     {
-        using var batch = Timed(() => _task.Next(_config.Batch, _random), out var data);
+        using var batch = Timed(() => _task.NextBatch(_config.Batch, _random), out var data);
         using var scope = NewDisposeScope();
         var loss = Timed(() => _task.Loss(batch), out var forward);
         Timed(() => { loss.Total.backward(); return 0; }, out var backward);
