@@ -244,7 +244,7 @@ public sealed class FlowGroup : IGoldenGroup
         }
     }
 
-    // The case's stand-in for a network, as its `teacher` says.
+    // What takes the network's place in the case, as its `teacher` says.
     private static Tensor Teacher(Tensor x, int t) => (0.95 * x * Math.Sin(t / 640.0)) + (0.1 * (3 * x).sin()) + 0.05;
 
     private static IEnumerable<Check> Times(GoldenCase golden)

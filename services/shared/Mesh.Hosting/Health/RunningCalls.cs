@@ -11,6 +11,11 @@ internal sealed class RunningCalls(Drain drain)
     private const string InfrastructurePrefix = "/grpc.";
     private const string GrpcContent = "application/grpc";
     private const string RetryAfterSeconds = "1";
+    private const string JsonContent = "application/json";
+
+    // In the form of the HTTP API's other errors.
+    private const string Refusal = """{"error":{"message":"The service is shutting down and takes no new work.","type":"server_error","param":null,"code":"draining"}}""";
+
     private static readonly string[] Watching = ["/healthz", "/readyz", "/metrics"];
 
     private int _count;
@@ -30,7 +35,8 @@ internal sealed class RunningCalls(Drain drain)
         if (!drain.IsDraining || isGrpc || Watching.Contains(path)) return next(http);
         http.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
         http.Response.Headers.RetryAfter = RetryAfterSeconds;
-        return Task.CompletedTask;
+        http.Response.ContentType = JsonContent;
+        return http.Response.WriteAsync(Refusal, http.RequestAborted);
     }
 
     /// <summary>Waits until none runs; new ones must be refused already.</summary>
