@@ -48,6 +48,12 @@ internal sealed class CallInterceptor(FaultReporter faults, CallMetrics metrics,
             code = context.Status.StatusCode;
             return result;
         }
+        catch (Exception e) when (infrastructure && Named(e, context) is OperationCanceledException)
+        {
+            // Who watches a service's health leaves without a word; the library would log that as an error.
+            code = StatusCode.Cancelled;
+            throw new RpcException(new Status(code, "The caller has left."));
+        }
         catch (Exception e) when (!infrastructure)
         {
             var fault = faults.Report(Named(e, context), IsLate(context), context.Method);
