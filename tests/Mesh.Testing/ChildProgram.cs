@@ -35,6 +35,9 @@ public sealed class ChildProgram : IAsyncDisposable
     /// <summary>The process id.</summary>
     public int Id => _process.Id;
 
+    /// <summary>Whether it has ended.</summary>
+    public bool HasExited => _process.HasExited;
+
     /// <summary>Starts a program.</summary>
     /// <param name="file">A full path, or a name to find on PATH.</param>
     /// <param name="arguments">Its arguments, passed as they are.</param>
