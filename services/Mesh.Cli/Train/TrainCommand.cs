@@ -26,15 +26,17 @@ internal static class TrainCommand
         command.SetAction((parsed, cancel) => Task.Run(
             () =>
             {
-                Run(kind, parsed.GetValue(config)!, parsed.GetValue(output)!, parsed.GetValue(root) ?? Directory.GetCurrentDirectory(), parsed.GetValue(resume), parsed.GetValue(dry),
-                    parsed.InvocationConfiguration.Output, cancel);
+                Run(
+                    kind, parsed.GetValue(config)!, parsed.GetValue(output)!, parsed.GetValue(root) ?? Directory.GetCurrentDirectory(), parsed.GetValue(resume),
+                    parsed.GetValue(dry), parsed.InvocationConfiguration.Output, cancel);
                 return ExitCode.Done;
             },
             CancellationToken.None));
         return command;
     }
 
-    private static void Run(string kind, string config, string output, string root, bool resume, bool dry, TextWriter console, CancellationToken cancel)
+    private static void Run(
+        string kind, string config, string output, string root, bool resume, bool dry, TextWriter console, CancellationToken cancel)
     {
         var plan = JobPlans.Parse(kind, File.ReadAllText(config), root);
         if (dry)

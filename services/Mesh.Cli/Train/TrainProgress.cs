@@ -13,10 +13,11 @@ internal sealed class TrainProgress(TextWriter console)
     {
         var line = happened switch
         {
-            RunStarted started => Invariant($"{started.Parameters:N0} parameters, {started.TotalSteps:N0} steps{(started.ResumedFrom is { } from ? $", going on at step {started.Step} from {from}" : "")}"),
+            RunStarted { ResumedFrom: { } from } started => Invariant($"{started.Parameters:N0} parameters, going on at step {started.Step:N0} of {started.TotalSteps:N0} from {from}"),
+            RunStarted started => Invariant($"{started.Parameters:N0} parameters, {started.TotalSteps:N0} steps"),
             CheckpointRefused refused => $"not taken: {refused.Folder}: {refused.Reason}",
             TickPassed tick => Line(tick),
-            SamplesWritten samples => Invariant($"step {samples.Step}: {string.Join("  ", samples.Measures.Select(m => Invariant($"{m.Key} {m.Value:G4}")))}  {samples.Path}"),
+            SamplesWritten samples => Invariant($"step {samples.Step}: {Pairs(samples.Measures)}  {samples.Path}"),
             CheckpointWritten checkpoint => $"kept {checkpoint.Folder}",
             RunFinished finished => Invariant($"done in {Span(finished.Seconds)}: {finished.Result}"),
             _ => happened.ToString() ?? "",
@@ -28,10 +29,12 @@ internal sealed class TrainProgress(TextWriter console)
     private static string Line(TickPassed tick)
     {
         var filled = (int)(BarWidth * tick.Step / Math.Max(1, tick.TotalSteps));
-        var losses = string.Join("  ", tick.Losses.Select(l => Invariant($"{l.Key} {l.Value:G4}")));
-        return Invariant($"[{new string('#', filled)}{new string('.', BarWidth - filled)}] {tick.Step}/{tick.TotalSteps}  {losses}  rate {tick.Rate:G3}  norm {tick.GradientNorm:G3}  ")
+        var bar = new string('#', filled) + new string('.', BarWidth - filled);
+        return Invariant($"[{bar}] {tick.Step}/{tick.TotalSteps}  {Pairs(tick.Losses)}  rate {tick.Rate:G3}  norm {tick.GradientNorm:G3}  ")
             + Invariant($"{tick.ImagesPerSecond:F1} images/s  {Span(tick.SecondsLeft)} left");
     }
+
+    private static string Pairs(IReadOnlyDictionary<string, double> values) => string.Join("  ", values.Select(v => Invariant($"{v.Key} {v.Value:G4}")));
 
     private static string Span(double seconds)
     {

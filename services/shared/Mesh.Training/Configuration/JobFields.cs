@@ -107,13 +107,19 @@ public sealed class JobFields
 
     /// <summary>A list of whole numbers.</summary>
     public int[] Ints(string name, int[]? absent, int least) =>
-        [.. List(name, absent?.Select(v => v.ToString(CultureInfo.InvariantCulture)), t => int.TryParse(t, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var v) && v >= least, $"whole numbers of at least {least}")
-            .Select(t => int.Parse(t, CultureInfo.InvariantCulture))];
+    [
+        .. List(
+            name, absent?.Select(v => v.ToString(CultureInfo.InvariantCulture)),
+            t => int.TryParse(t, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var v) && v >= least, $"whole numbers of at least {least}")
+            .Select(t => int.Parse(t, CultureInfo.InvariantCulture)),
+    ];
 
     /// <summary>A list of numbers that are not negative.</summary>
     public double[] Numbers(string name, double[]? absent) =>
-        [.. List(name, absent?.Select(Show), t => double.TryParse(t, NumberStyles.Float, CultureInfo.InvariantCulture, out var v) && double.IsFinite(v) && v >= 0, "numbers that are not negative")
-            .Select(t => double.Parse(t, CultureInfo.InvariantCulture))];
+    [
+        .. List(name, absent?.Select(Show), t => IsNumber(t, out var v) && v >= 0, "numbers that are not negative")
+            .Select(t => double.Parse(t, CultureInfo.InvariantCulture)),
+    ];
 
     /// <summary>A list of texts.</summary>
     public string[] Texts(string name, string[]? absent) => [.. List(name, absent, _ => true, "texts")];
@@ -190,7 +196,8 @@ public sealed class JobFields
     }
 
     private YamlNode? Find(string name) =>
-        _node is not null && _node.Children.TryGetValue(new YamlScalarNode(name), out var value) && value is not YamlScalarNode { Value: "" or "null" or "~", Style: ScalarStyle.Plain }
+        _node is not null && _node.Children.TryGetValue(new YamlScalarNode(name), out var value)
+            && value is not YamlScalarNode { Value: "" or "null" or "~", Style: ScalarStyle.Plain }
             ? value
             : null;
 
@@ -288,8 +295,8 @@ public sealed class JobFields
         YamlMappingNode mapping => $"{{{string.Join(", ", mapping.Children.Select(c => $"{JsonSerializer.Serialize(((YamlScalarNode)c.Key).Value)}: {JsonOf(c.Value)}"))}}}",
         YamlSequenceNode sequence => $"[{string.Join(", ", sequence.Children.Select(JsonOf))}]",
         YamlScalarNode { Style: ScalarStyle.Plain, Value: null or "" or "~" or "null" } => "null",
-        YamlScalarNode { Style: ScalarStyle.Plain } plain when plain.Value is "true" or "false" || double.TryParse(plain.Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var v) && double.IsFinite(v) =>
-            plain.Value is "true" or "false" ? plain.Value : JsonSerializer.Serialize(double.Parse(plain.Value!, CultureInfo.InvariantCulture)),
+        YamlScalarNode { Style: ScalarStyle.Plain, Value: "true" or "false" } truth => truth.Value,
+        YamlScalarNode { Style: ScalarStyle.Plain } plain when IsNumber(plain.Value, out var number) => JsonSerializer.Serialize(number),
         _ => JsonSerializer.Serialize(((YamlScalarNode)node).Value),
     };
 
@@ -299,9 +306,10 @@ public sealed class JobFields
 
     // Numbers and the two truth values stand as they are; all else is quoted as JSON is, which YAML reads too.
     private static string Quote(string text) =>
-        text is "true" or "false" || (double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var v) && double.IsFinite(v) && Show(v) == text)
-            ? text
-            : JsonSerializer.Serialize(text);
+        text is "true" or "false" || (IsNumber(text, out var number) && Show(number) == text) ? text : JsonSerializer.Serialize(text);
+
+    private static bool IsNumber(string? text, out double value) =>
+        double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out value) && double.IsFinite(value);
 
     private static string Snake(string name) => string.Concat(name.Select((c, i) => char.IsUpper(c) ? (i > 0 ? "_" : "") + char.ToLowerInvariant(c) : c.ToString()));
 }

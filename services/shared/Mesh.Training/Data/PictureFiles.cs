@@ -55,13 +55,16 @@ public static class PictureFiles
             yield break;
         }
 
-        foreach (var path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(f => Endings.Contains(Path.GetExtension(f), StringComparer.OrdinalIgnoreCase)).Order(StringComparer.Ordinal))
+        var pictures = Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Where(f => Endings.Contains(Path.GetExtension(f), StringComparer.OrdinalIgnoreCase)).Order(StringComparer.Ordinal);
+        foreach (var path in pictures)
         {
             var text = Path.ChangeExtension(path, ".txt");
             if (!File.Exists(text))
                 throw new DataException($"{path} has no caption: {Path.GetFileName(text)} is not there");
             var captions = File.ReadLines(text).Select(l => l.Trim()).Where(l => l.Length > 0).ToArray();
-            yield return (path, new PictureEntry(0, captions.Length > 0 ? captions : [""], "train", new Dictionary<string, string> { ["file"] = Path.GetRelativePath(folder, path) }));
+            var fields = new Dictionary<string, string> { ["file"] = Path.GetRelativePath(folder, path) };
+            yield return (path, new PictureEntry(0, captions.Length > 0 ? captions : [""], "train", fields));
         }
     }
 

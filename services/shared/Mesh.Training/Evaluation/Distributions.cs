@@ -86,7 +86,13 @@ public static class Distributions
     }
 
     // Rows with the same products among themselves: QR keeps AᵀA.
-    private static Tensor Shortened(Tensor rows) => rows.shape[0] > rows.shape[1] ? linalg.qr(rows).R : rows;
+    private static Tensor Shortened(Tensor rows)
+    {
+        if (rows.shape[0] <= rows.shape[1])
+            return rows;
+        var (_, triangle) = linalg.qr(rows);
+        return triangle;
+    }
 
     private static Tensor Root(Tensor covariance)
     {

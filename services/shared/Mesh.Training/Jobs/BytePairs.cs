@@ -97,7 +97,9 @@ public sealed record BytePairVocabulary(IReadOnlyList<string> Tokens, IReadOnlyL
         return [.. own, .. others];
     }
 
-    private static int Place(int b) => IsVisible(b) ? Enumerable.Range(0, b).Count(IsVisible) : Enumerable.Range(0, 256).Count(IsVisible) + Enumerable.Range(0, b).Count(x => !IsVisible(x));
+    private static int Place(int b) => IsVisible(b)
+        ? Enumerable.Range(0, b).Count(IsVisible)
+        : Enumerable.Range(0, 256).Count(IsVisible) + Enumerable.Range(0, b).Count(x => !IsVisible(x));
 
     private static bool IsVisible(int b) => b is (>= 33 and <= 126) or (>= 161 and <= 172) or (>= 174 and <= 255);
 }

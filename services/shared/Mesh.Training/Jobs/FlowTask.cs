@@ -113,8 +113,8 @@ internal sealed class FlowTask : ITrainingTask<FlowBatch>
         var text = new JsonObject { ["architectures"] = new JsonArray("CLIPTextModel") };
         ModelWriter.Network(Path.Combine(folder, "text_encoder"), _text, Config("text_encoder", _plan.TextJson), text, _plan.Half);
         ModelWriter.Network(Path.Combine(folder, "unet"), _unet, Config("unet", _plan.UNetJson), new JsonObject { ["_class_name"] = "UNet2DConditionModel" }, _plan.Half);
-        ModelWriter.Network(
-            Path.Combine(folder, "vae"), _vae, Mesh.Models.Weights.ModelComponent.Open(_plan.Vae).RequireConfig(), new JsonObject { ["_class_name"] = "AutoencoderKL" }, _plan.Half);
+        var vae = Mesh.Models.Weights.ModelComponent.Open(_plan.Vae).RequireConfig();
+        ModelWriter.Network(Path.Combine(folder, "vae"), _vae, vae, new JsonObject { ["_class_name"] = "AutoencoderKL" }, _plan.Half);
         ModelWriter.Copy(_plan.Tokenizer, Path.Combine(folder, "tokenizer"));
     }
 

@@ -46,7 +46,8 @@ internal sealed class PairsPlan : IJobPlan
         _steps = fields.Amount("steps", 25, 1, 1000);
         _guidance = fields.Number("guidance", 1, 0, 100);
         var sampler = fields.Choice<SamplerKind>("sampler", SamplerKind.RectifiedFlow);
-        _sampler = new SchedulerConfig { Kind = sampler, BetaStart = 0.00085, BetaEnd = 0.012, ScaledBetas = true, Prediction = fields.Choice<Prediction>("prediction", Prediction.Epsilon) };
+        var prediction = fields.Choice<Prediction>("prediction", Prediction.Epsilon);
+        _sampler = new SchedulerConfig { Kind = sampler, BetaStart = 0.00085, BetaEnd = 0.012, ScaledBetas = true, Prediction = prediction };
         if (sampler is SamplerKind.EulerAncestral or SamplerKind.Lcm or SamplerKind.Tcd)
             fields.Fault("sampler", "adds fresh noise, so that a pair's picture does not follow from its noise");
         _seed = fields.Whole("seed", 0, 0, uint.MaxValue);
@@ -78,7 +79,8 @@ internal sealed class PairsPlan : IJobPlan
             var seconds = clock.Elapsed.TotalSeconds;
             var done = Array.IndexOf(files, file) + 1;
             context.Tell(new TickPassed(
-                done, files.Length, made, new Dictionary<string, double>(), 0, 0, made / seconds, seconds / done * (files.Length - done), seconds, new StepTimes(0, seconds, 0, 0, 0)));
+                done, files.Length, made, new Dictionary<string, double>(), 0, 0, made / seconds, seconds / done * (files.Length - done), seconds,
+                new StepTimes(0, seconds, 0, 0, 0)));
         }
 
         context.Tell(new RunFinished(context.Folder.Result, clock.Elapsed.TotalSeconds));
@@ -113,7 +115,8 @@ internal sealed class PairsPlan : IJobPlan
         }
 
         context.Folder.Check();
-        SafetensorsWriter.Write(path, new Dictionary<string, Tensor> { ["noise"] = cat(noises.ToArray(), 0), ["latent"] = cat(latents.ToArray(), 0), ["ids"] = cat(ids.ToArray(), 0) });
+        SafetensorsWriter.Write(
+            path, new Dictionary<string, Tensor> { ["noise"] = cat(noises.ToArray(), 0), ["latent"] = cat(latents.ToArray(), 0), ["ids"] = cat(ids.ToArray(), 0) });
         return numbers.Length;
     }
 

@@ -151,7 +151,8 @@ public sealed class LatentAugmentation
             {
                 for (var x = 0; x < _width; x++)
                 {
-                    var outside = MathF.Abs(((x + 0.5f) / _width) - centres[2 * i]) >= CutoutSide / 2 || MathF.Abs(((y + 0.5f) / _height) - centres[(2 * i) + 1]) >= CutoutSide / 2;
+                    var outside = MathF.Abs(((x + 0.5f) / _width) - centres[2 * i]) >= CutoutSide / 2
+                        || MathF.Abs(((y + 0.5f) / _height) - centres[(2 * i) + 1]) >= CutoutSide / 2;
                     mask[(((i * _height) + y) * _width) + x] = outside ? 1 : 0;
                 }
             }
