@@ -33,6 +33,56 @@ public sealed class BatcherTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Invoke_RunsOnTheDevicesThreadBeforeWhatWaits()
+    {
+        var busy = Submit("a", 1);
+        _device.NextBatch();
+        var waiting = Submit("a", 2);
+        var job = _batcher.InvokeAsync(() => (Thread.CurrentThread.Name, waiting.IsCompleted));
+
+        _device.Finish(2);
+
+        (await job.DefaultTimeout()).ShouldBe(("test device", false));
+        await Task.WhenAll(busy, waiting).DefaultTimeout();
+        _batcher.Statistics.Batches.ShouldBe(2);
+    }
+
+    [Fact]
+    public async Task Invoke_Throws_IsItsCallersFaultAlone()
+    {
+        await Should.ThrowAsync<InvalidDataException>(() => _batcher.InvokeAsync<int>(() => throw new InvalidDataException()).DefaultTimeout());
+        _device.Finish();
+
+        (await Submit("a", 1).DefaultTimeout()).Value.ShouldBe(10);
+        _batcher.Statistics.Failed.ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task Invoke_AfterDraining_IsRefused()
+    {
+        await _batcher.DrainAsync(default).DefaultTimeout();
+
+        await Should.ThrowAsync<DrainingException>(() => _batcher.InvokeAsync(() => 1));
+    }
+
+    [Fact]
+    public async Task Cancel_OfAnItemWhoseDeadlineHasPassed_CountsAsExpired()
+    {
+        var busy = Submit("a", 1);
+        _device.NextBatch();
+        using var cancel = new CancellationTokenSource();
+        var late = _batcher.SubmitAsync("a", 2, _time.GetUtcNow() + TimeSpan.FromSeconds(1), cancel.Token);
+
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await cancel.CancelAsync();
+
+        await Should.ThrowAsync<OperationCanceledException>(() => late.DefaultTimeout());
+        (_batcher.Statistics.Expired, _batcher.Statistics.Cancelled).ShouldBe((1, 0));
+        _device.Finish();
+        await busy.DefaultTimeout();
+    }
+
+    [Fact]
     public async Task Batch_TakesTheOldestKey_AndOnlyItsLike()
     {
         var busy = Submit("z", 0);

@@ -46,7 +46,7 @@ internal sealed class FakeWork : IStageWork<FakeModel, int, string, string>
         _begun.Release();
         if (Holds)
         {
-            _mayEnd.Wait(TimeoutExtensions.Default).ShouldBeTrue();
+            _mayEnd.Wait(TimeoutExtensions.Default, CancellationToken.None).ShouldBeTrue(); // whether it is wanted or not
             WasUnwanted = unwanted.IsCancellationRequested;
         }
         RanOnFreed |= model.IsFreed || companion?.IsFreed == true;

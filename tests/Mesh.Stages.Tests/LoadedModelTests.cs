@@ -3,7 +3,6 @@ using Mesh.Contracts.Stage.V1;
 using Mesh.Contracts.Text.V1;
 using Mesh.Hosting.Configuration;
 using Mesh.Hosting.Faults;
-using Mesh.Hosting.Stages;
 using Mesh.Testing;
 using Mesh.TextEncoder;
 

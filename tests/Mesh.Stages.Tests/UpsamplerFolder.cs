@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Mesh.Cli.Verify;
 using Mesh.Models.Networks;
 using Mesh.Models.Weights;
 using Mesh.Testing;
@@ -32,15 +31,7 @@ internal static class UpsamplerFolder
     }
 
     /// <summary>Writes the network of <c>aurasr/image</c>: the published depth and tiles of 64 px, an eighth of the width.</summary>
-    public static void WriteGolden(string folder)
-    {
-        using var golden = GoldenCase.Open(Repository.PathOf("tests", "goldens"), "aurasr", "image");
-        var json = GoldenNetworks.With(golden.Field("config"), golden.Field("constructor_defaults"));
-        var config = AuraSRConfig.FromJson(json);
-        using var network = GoldenNetworks.Fill(
-            golden, BlankNetwork.Make(d => new AuraSR(config, d)), golden.Field("prefix").GetString()!, ProceduralWeights.Gains(golden.Field("gains")));
-        Write(folder, json, network);
-    }
+    public static void WriteGolden(string folder) => ProceduralModels.WriteUpsampler(folder);
 
     private static void Write(string folder, JsonElement config, nn.Module network)
     {

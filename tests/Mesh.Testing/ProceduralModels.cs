@@ -76,7 +76,9 @@ public static class ProceduralModels
     {
         using var json = GoldenTensors.ReadJson("aurasr", golden);
         var root = json.RootElement;
-        Write(Path.Combine(folder, "config.json"), JsonObject.Create(root.GetProperty("config"))!);
+        var config = JsonObject.Create(root.GetProperty("config"))!;
+        foreach (var option in root.GetProperty("constructor_defaults").EnumerateObject()) config[option.Name] = JsonNode.Parse(option.Value.GetRawText());
+        Write(Path.Combine(folder, "config.json"), config);
         WriteWeights(
             Path.Combine(folder, "model.safetensors"), VariantOf(json), root.GetProperty("prefix").GetString()!, root.GetProperty("state_dict"),
             root.TryGetProperty("gains", out var gains) ? Gains(gains) : _ => 1);
