@@ -67,9 +67,9 @@ internal sealed class CallInterceptor(FaultReporter faults, CallMetrics metrics,
         }
     }
 
-    /// <summary>What reading and writing throw once the caller has left says only that.</summary>
-    private static Exception Named(Exception exception, ServerCallContext context) =>
-        exception is IOException or InvalidOperationException && context.CancellationToken.IsCancellationRequested
+    /// <summary>What reading and writing throw once the call is over says only that. A deadline ends a call before its token tells.</summary>
+    private Exception Named(Exception exception, ServerCallContext context) =>
+        exception is IOException or InvalidOperationException && (context.CancellationToken.IsCancellationRequested || IsLate(context))
             ? new OperationCanceledException(exception.Message, exception, context.CancellationToken)
             : exception;
 
