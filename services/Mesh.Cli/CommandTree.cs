@@ -23,6 +23,7 @@ internal static class CommandTree
         root.Subcommands.Add(GenerateCommand.Create());
         root.Subcommands.Add(UpscaleCommand.Create());
         root.Subcommands.Add(StatusCommand.Create());
+        root.Subcommands.Add(KeyCommand.Create());
         root.Subcommands.Add(ModelsCommand.Create());
         root.Subcommands.Add(BenchCommand.Create());
         root.Subcommands.Add(TrainCommand.Create());

@@ -40,6 +40,10 @@ internal sealed class MeshConnection
         {
             return await use(client);
         }
+        catch (MeshException e) when (e.Reason == MeshException.Unreachable && e.Code != StatusCode.Unavailable)
+        {
+            throw new IOException($"no safe connection to {options.Address}: {e.Message} (--ca names the authorities to trust)", e);
+        }
         catch (MeshException e) when (e.Reason == MeshException.Unreachable)
         {
             throw new IOException($"no mesh answers at {options.Address}: ./mesh up starts one, --address names another ({e.Message})", e);

@@ -11,6 +11,9 @@ internal sealed record ListenPlace(IPAddress Address, int Port)
     /// <exception cref="ArgumentException">It is none of these.</exception>
     public static ListenPlace Parse(string text, string option)
     {
+        // A configuration file may say the scheme as well; whether there is TLS, its certificate says.
+        var scheme = text.IndexOf("://", StringComparison.Ordinal);
+        if (scheme >= 0) text = text[(scheme + 3)..].TrimEnd('/');
         var colon = text.LastIndexOf(':');
         var host = colon < 0 ? "localhost" : text[..colon];
         IPAddress? address = host switch

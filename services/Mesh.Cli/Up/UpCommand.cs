@@ -22,8 +22,8 @@ internal static class UpCommand
     {
         var output = words.InvocationConfiguration.Output;
         var tell = Teller(output);
-        var wishes = options.Read(words);
-        var config = ConfigFile.Read(words.GetValue(options.Config));
+        var config = ConfigFile.Read(words.GetValue(options.Config) ?? Variable("MESH_CONFIG"), options.ReadSettings(words));
+        var wishes = options.Read(words, config);
         using var folder = RunFolder.Take(words.GetValue(options.Run) ?? Path.Combine(Variable("MESH_HOME") ?? ".mesh", "run"));
         await wishes.Grpc.WaitFreeAsync(options.Grpc.Name, PortPatience, cancel);
         await wishes.Http.WaitFreeAsync(options.Http.Name, PortPatience, cancel);

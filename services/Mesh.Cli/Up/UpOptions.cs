@@ -10,9 +10,9 @@ internal sealed class UpOptions
     private const string DefaultGrpc = "127.0.0.1:50051";
     private const string DefaultHttp = "127.0.0.1:8080";
 
-    public Option<string> Grpc { get; } = new("--grpc") { Description = "Where gRPC calls are taken: PORT or ADDRESS:PORT.", DefaultValueFactory = _ => DefaultGrpc };
+    public Option<string?> Grpc { get; } = new("--grpc") { Description = $"Where gRPC calls are taken: PORT or ADDRESS:PORT. Default: {DefaultGrpc}." };
 
-    public Option<string> Http { get; } = new("--http") { Description = "Where HTTP requests are taken: PORT or ADDRESS:PORT.", DefaultValueFactory = _ => DefaultHttp };
+    public Option<string?> Http { get; } = new("--http") { Description = $"Where HTTP requests are taken: PORT or ADDRESS:PORT. Default: {DefaultHttp}." };
 
     public Option<string[]> Model { get; } = Many("--model", "A model to serve, ID=FOLDER or FOLDER; the first is the default one. May stand several times. Default: the built-in one.");
 
@@ -22,7 +22,7 @@ internal sealed class UpOptions
 
     public Option<string[]> Upsampler { get; } = Many("--upsampler", "An upsampler, ID=FOLDER. May stand several times.");
 
-    public Option<string?> Config { get; } = new("--config") { Description = "A JSON file with any setting of the services." };
+    public Option<string?> Config { get; } = new("--config") { Description = "A JSON file with any setting of the services. Default: MESH_CONFIG." };
 
     public Option<string[]> Set { get; } = Many("--set", "A setting of the services, such as Batching:MaxBatch=4. May stand several times.");
 
@@ -46,18 +46,18 @@ internal sealed class UpOptions
             command.Options.Add(option);
     }
 
-    /// <summary>What the words ask for.</summary>
+    /// <summary>What the words ask for, and the configuration where they say nothing.</summary>
     /// <exception cref="ArgumentException">A word is not as it must be.</exception>
     /// <exception cref="IOException">A folder or file that a word names is not there.</exception>
-    public MeshWishes Read(ParseResult words) => new()
+    public MeshWishes Read(ParseResult words, ConfigFile config) => new()
     {
-        Grpc = ListenPlace.Parse(words.GetRequiredValue(Grpc), Grpc.Name),
-        Http = ListenPlace.Parse(words.GetRequiredValue(Http), Http.Name),
+        Grpc = ListenPlace.Parse(words.GetValue(Grpc) ?? config.Text("Listen:Grpc") ?? DefaultGrpc, Grpc.Name),
+        Http = ListenPlace.Parse(words.GetValue(Http) ?? config.Text("Listen:Http") ?? DefaultHttp, Http.Name),
         Models = [.. (words.GetValue(Model) ?? []).Select(x => Place(x, Model.Name, nameIsOptional: true))],
         Loras = [.. (words.GetValue(Lora) ?? []).Select(x => Place(x, Lora.Name))],
         Controls = [.. (words.GetValue(Control) ?? []).Select(x => Place(x, Control.Name))],
         Upsamplers = [.. (words.GetValue(Upsampler) ?? []).Select(x => Place(x, Upsampler.Name, nameIsOptional: true))],
-        Settings = [.. (words.GetValue(Set) ?? []).Select(x => ReadPair(x, Set.Name))],
+        Settings = ReadSettings(words),
         Replicas = (words.GetValue(Replicas) ?? []).Select(Count).ToDictionary(x => x.Stage, x => x.Count),
         OneProcess = words.GetValue(OneProcess),
         WithRedis = !words.GetValue(NoRedis),
@@ -81,6 +81,10 @@ internal sealed class UpOptions
         if (id.Contains(':', StringComparison.Ordinal)) throw new ArgumentException($"{option} {text}: '{id}' must have no ':' in it");
         return Path.Exists(path) ? (id, path) : throw new FileNotFoundException($"{option} {text}: {path} is not there");
     }
+
+    /// <summary>What <c>--set</c> says, in its order.</summary>
+    /// <exception cref="ArgumentException">A word is not as it must be.</exception>
+    public IReadOnlyList<(string Key, string Value)> ReadSettings(ParseResult words) => [.. (words.GetValue(Set) ?? []).Select(x => ReadPair(x, Set.Name))];
 
     /// <summary>What <c>KEY=VALUE</c> says.</summary>
     /// <exception cref="ArgumentException">It is not written so.</exception>

@@ -241,5 +241,19 @@ public sealed class MeshCommandTests : IAsyncLifetime, IDisposable
         GetStatusResponse.Parser.ParseJson(_output.ToString()).Build.ShouldBe("test");
     }
 
+    [Fact]
+    public async Task Key_Drawn_HasTheHashThatTheMeshIsTold()
+    {
+        (await CommandTree.RunAsync(["key", "team-a"], _output, _error).DefaultTimeout()).ShouldBe(ExitCode.Done);
+
+        var lines = _output.ToString().Trim().Split('\n');
+        var key = lines[0].Split(' ', StringSplitOptions.RemoveEmptyEntries)[1];
+        using var config = System.Text.Json.JsonDocument.Parse(lines[1]["config: ".Length..]);
+        var entry = config.RootElement.GetProperty("Mesh").GetProperty("Keys")[0];
+        entry.GetProperty("Name").GetString().ShouldBe("team-a");
+        entry.GetProperty("Sha256").GetString().ShouldBe(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(key))));
+        (await CommandTree.RunAsync(["key", "two words"], _output, _error).DefaultTimeout()).ShouldBe(ExitCode.Failed);
+    }
+
     private Task<int> Run(params string[] words) => CommandTree.RunAsync([.. words, "--address", _gateway.Address], _output, _error).DefaultTimeout();
 }

@@ -119,6 +119,19 @@ public sealed class MeshPlanTests : IDisposable
         Should.Throw<ArgumentException>(() => Make(Wishes with { BuiltInModel = null })).Message.ShouldContain("--model ID=FOLDER");
 
     [Fact]
+    public void Config_Settings_GoBeforeTheFile()
+    {
+        var file = _folder.File("mesh.json");
+        File.WriteAllText(file, """{ "Mesh": { "Listen": { "Grpc": "https://0.0.0.0:443" }, "Tls": null } }""");
+
+        var config = ConfigFile.Read(file, [("Tls:Certificate", "a.pem"), ("listen:http", "127.0.0.1:81")]);
+
+        (config.Has("Tls"), config.Has("Tls:Certificate"), config.Has("Tls:Key"), ConfigFile.Read(file).Has("Tls")).ShouldBe((true, true, false, false));
+        (config.Text("Listen:Http"), config.Text("Listen:Grpc"), config.Text("Peer:Key")).ShouldBe(("127.0.0.1:81", "https://0.0.0.0:443", null));
+        ListenPlace.Parse(config.Text("Listen:Grpc")!, "--grpc").ForClient(isSecure: true).ShouldBe("https://127.0.0.1:443");
+    }
+
+    [Fact]
     public void Config_ThatIsNoJson_IsRefusedByName()
     {
         var file = _folder.File("mesh.json");

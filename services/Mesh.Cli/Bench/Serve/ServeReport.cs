@@ -45,7 +45,9 @@ internal sealed record ServeReport
         if (Overhead is { } o)
         {
             console.Line(Invariant(
-                $"overhead: {o.MeshMs:0.00} ms by the mesh, {o.FusedMs:0.00} ms in one process: {o.OverheadMs:+0.00;-0.00} ms, {o.OverheadShare:+0.0 %;-0.0 %} (goal: {o.LimitMs:0.00} ms); {o.BetweenStagesMs:0.00} ms are spent outside the stages' devices; medians of {o.Runs}"));
+                $"overhead: {o.MeshMs:0.00} ms by the mesh, {o.FusedMs:0.00} ms in one process: {o.OverheadMs:+0.00;-0.00} ms, {o.OverheadShare:+0.0 %;-0.0 %} (goal: {o.LimitMs:0.00} ms); medians of {o.Runs}"));
+            console.Line(Invariant(
+                $"of the mesh's time: {o.ComputeMs:0.00} ms on the stages' devices, {o.InStagesMs:0.00} ms in stages beside that, {o.InGatewayMs:0.00} ms in the gateway, {o.AroundMs:0.00} ms from caller to gateway and back (an empty call: {o.EmptyCallMs:0.00} ms)"));
         }
         Write(console, "throughput by callers", Concurrency);
         Write(console, "throughput by largest batch", Batch);
