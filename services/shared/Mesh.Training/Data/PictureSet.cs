@@ -36,11 +36,12 @@ public sealed class PictureSet
     /// <summary>Opens a folder: shards (<c>images*.bin</c> with <c>captions*.jsonl</c>) where it has any, else picture files with captions.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="side">The wanted side; 0 for that of the shards.</param>
-    /// <exception cref="DataException">It is not there, holds neither, or is malformed.</exception>
+    /// <exception cref="DataException">It is not there, holds neither, is malformed, or is not what its <see cref="DataManifest"/> says.</exception>
     public static PictureSet Open(string folder, int side = 0)
     {
         if (!Directory.Exists(folder))
             throw new DataException($"{folder} is not there");
+        DataManifest.Check(folder);
         return Directory.EnumerateFiles(folder, PictureShards.ImagePattern).Any() ? PictureShards.Open(folder, side) : PictureFiles.Open(folder, side);
     }
 

@@ -10,7 +10,7 @@ public static class JobPlans
         [TokenizerPlan.KindName] = TokenizerPlan.Read, [AutoencoderPlan.KindName] = AutoencoderPlan.Read, [FlowPlan.KindName] = FlowPlan.ReadFlow,
         [FlowPlan.DistilName] = FlowPlan.ReadDistil, [PairsPlan.KindName] = PairsPlan.Read,
         [ScorerPlan.KindName] = ScorerPlan.Read, [EvaluatePlan.KindName] = EvaluatePlan.Read,
-        [LoraPlan.KindName] = LoraPlan.Read,
+        [LoraPlan.KindName] = LoraPlan.Read, [DataPlan.KindName] = DataPlan.Read,
     };
 
     /// <summary>The names of all kinds.</summary>
