@@ -81,7 +81,7 @@ public sealed class RunningMesh : IAsyncDisposable
         var front = new MeshFront(gateway.Addresses().Grpc, SocketOf);
         _fronts.Add(front);
         if (_fronts.Count == 1) (Address, Http) = (new Uri(gateway.Addresses().Grpc).Authority, gateway.Addresses().Http!);
-        await front.ReadyAsync(_layout.Processes.Count(), settings.Any(x => x.Key.StartsWith("Mesh:Keys", StringComparison.Ordinal)));
+        await front.ReadyAsync(_layout.Processes.Count(), all.Keys.Any(x => x.StartsWith("Mesh:Keys", StringComparison.Ordinal)));
         return front;
     }
 
