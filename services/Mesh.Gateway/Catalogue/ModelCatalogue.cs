@@ -14,6 +14,14 @@ namespace Mesh.Gateway.Catalogue;
 /// </summary>
 internal sealed class ModelCatalogue
 {
+    private const string NoModel =
+        "No model is installed: name a diffusers folder "
+        + "under Mesh:Models in the configuration of the text, generator and decoder stages.";
+
+    private const string NoUpsampler =
+        "No upsampler is installed: name a folder with an AuraSR checkpoint "
+        + "under Mesh:Upsamplers in the upsampler stage's configuration, and the stage's endpoint under Mesh:Stages:Upsampler in the gateway's.";
+
     private readonly MeshStages _stages;
     private readonly TimeProvider _time;
     private readonly TimeSpan _wait;
@@ -53,10 +61,14 @@ internal sealed class ModelCatalogue
         var now = Current;
         var wanted = id.Length > 0 ? id : now.Default;
         if (now.Models.FirstOrDefault(x => x.Ref.Id == wanted) is { } model) return model;
-        if (wanted.Length == 0) throw MeshException.FailedPrecondition("MODEL_NOT_INSTALLED", "model", "No model is installed: name a diffusers folder under Mesh:Models in the configuration of the text, generator and decoder stages.");
-        var lacking = _stages.Needed.Where(x => !Holds(x, wanted)).Select(x => x.Stage).ToList();
-        if (lacking.Count == _stages.Needed.Count()) throw MeshException.NotFound("model", wanted);
-        throw MeshException.FailedPrecondition("MODEL_NOT_INSTALLED", wanted, $"The model '{wanted}' is not configured for every stage; missing at: {string.Join(", ", lacking)}. Name its folder under Mesh:Models there too.");
+        if (wanted.Length == 0)
+            throw MeshException.FailedPrecondition("MODEL_NOT_INSTALLED", "model", NoModel);
+        if (!_stages.Needed.Any(x => Known(x).Any(y => y.Holds(wanted, "")))) throw MeshException.NotFound("model", wanted);
+        var lacking = _stages.Needed.Where(x => !Parts(x).ContainsKey(wanted)).Select(x => x.Stage);
+        throw MeshException.FailedPrecondition(
+            "MODEL_NOT_INSTALLED", wanted,
+            $"The stages lack the model '{wanted}', or cannot use its files: {string.Join(", ", lacking)}. "
+            + "Name its folder under Mesh:Models for each of them; their logs say what is wrong with the files.");
     }
 
     /// <summary>The upsampler that a caller names; the default one where the id is empty.</summary>
@@ -65,7 +77,8 @@ internal sealed class ModelCatalogue
     {
         if (_stages.Upsampler.IsConfigured) await AnsweredAsync([_stages.Upsampler], cancel).ConfigureAwait(false);
         var now = Current;
-        if (now.Upsamplers.Count == 0) throw MeshException.FailedPrecondition("UPSAMPLER_NOT_INSTALLED", "upsampler", "No upsampler is installed: name a folder with an AuraSR checkpoint under Mesh:Upsamplers in the upsampler stage's configuration, and the stage's endpoint under Mesh:Stages:Upsampler in the gateway's.");
+        if (now.Upsamplers.Count == 0)
+            throw MeshException.FailedPrecondition("UPSAMPLER_NOT_INSTALLED", "upsampler", NoUpsampler);
         var wanted = id.Length > 0 ? id : now.DefaultUpsampler;
         return now.Upsamplers.FirstOrDefault(x => x.Ref.Id == wanted) ?? throw MeshException.NotFound("upsampler", wanted);
     }
@@ -76,7 +89,8 @@ internal sealed class ModelCatalogue
         var start = _time.GetUtcNow();
         foreach (var pool in pools)
         {
-            if (!pool.IsConfigured) throw MeshException.FailedPrecondition("STAGE_NOT_CONFIGURED", pool.Stage, $"No {pool.Stage} stage is configured: name its endpoint under Mesh:Stages.");
+            if (!pool.IsConfigured)
+                throw MeshException.FailedPrecondition("STAGE_NOT_CONFIGURED", pool.Stage, $"No {pool.Stage} stage is configured: name its endpoint under Mesh:Stages.");
             while (true)
             {
                 var changed = pool.Changed;
@@ -106,12 +120,13 @@ internal sealed class ModelCatalogue
         return new(new ModelRef { Id = id, Version = Convert.ToHexStringLower(version) }, text, generator, decoder, loaded);
     }
 
-    /// <summary>Of each model the version that most replicas have, those that serve before those that do not.</summary>
+    /// <summary>Of each model the version that most replicas have, those that serve before those that do not. One without details cannot be used.</summary>
     private static Dictionary<string, StagePart> Parts(StagePool pool) => Known(pool)
-        .SelectMany(replica => replica.Info!.Models.Select(model => (Replica: replica, Model: model)))
+        .SelectMany(replica => replica.Info!.Models.Where(x => x.DetailsCase != StageModel.DetailsOneofCase.None).Select(model => (Replica: replica, Model: model)))
         .GroupBy(x => x.Model.Model.Id, StringComparer.Ordinal)
         .ToDictionary(x => x.Key, x => Part([.. x.GroupBy(y => y.Model.Model.Version, StringComparer.Ordinal)
-            .OrderByDescending(y => y.Count(z => z.Replica.State == ReplicaState.Serving)).ThenByDescending(y => y.Count()).ThenBy(y => y.Key, StringComparer.Ordinal).First()]), StringComparer.Ordinal);
+            .OrderByDescending(y => y.Count(z => z.Replica.State == ReplicaState.Serving)).ThenByDescending(y => y.Count())
+            .ThenBy(y => y.Key, StringComparer.Ordinal).First()]), StringComparer.Ordinal);
 
     private static StagePart Part(IReadOnlyList<(StageReplica Replica, StageModel Model)> held)
     {
@@ -120,8 +135,6 @@ internal sealed class ModelCatalogue
     }
 
     private static IEnumerable<StageReplica> Known(StagePool pool) => pool.Replicas.Where(x => x.Info is not null);
-
-    private static bool Holds(StagePool pool, string id) => Known(pool).Any(x => x.Holds(id, ""));
 
     private static string Default(StagePool pool) =>
         Known(pool).OrderByDescending(x => x.State == ReplicaState.Serving).Select(x => x.Info!.DefaultModel).FirstOrDefault(x => x.Length > 0, "");

@@ -103,6 +103,22 @@ public sealed class StatusTests
         (await mesh.Images.ListModelsAsync(new())).Models.Count.ShouldBe(2);
     }
 
+    [Fact]
+    public async Task Model_AStageCannotUse_IsNotListedAndSaysWhere()
+    {
+        await using var mesh = await FakeMesh.StartAsync();
+        var spoilt = mesh.Decoder.Info.Models.Single(x => x.Model.Id == "second");
+        (spoilt.Decoder, spoilt.Model.Version) = (null, "");
+        await FakeCalls.UntilAsync(() => mesh.Images.ListModels(new()).Models.Count == 1);
+        var request = FakeCalls.Request();
+        request.Model = "second";
+
+        var fault = await mesh.Images.FailAsync(request);
+
+        fault.StatusCode.ShouldBe(StatusCode.FailedPrecondition);
+        fault.Status.Detail.ShouldContain(": decoder.");
+    }
+
     [Theory]
     [InlineData(-1, "", "page_size")]
     [InlineData(0, "!", "page_token")]
