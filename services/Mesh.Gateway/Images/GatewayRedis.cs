@@ -13,6 +13,10 @@ public sealed class RedisOptions : IValidatableObject
     /// <summary>For embeddings and the results of calls with a request id; it may evict. Absent: both are kept in each process alone.</summary>
     public string? Cache { get; set; }
 
+    /// <summary>How long one question may take; what did not come by then counts as not there. Results of calls, which are larger, have five times as long.</summary>
+    [Range(typeof(TimeSpan), "00:00:00.001", "00:01:00")]
+    public TimeSpan Timeout { get; set; } = TimeSpan.FromMilliseconds(50);
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (Cache is null) yield break;
@@ -32,7 +36,7 @@ public sealed class RedisOptions : IValidatableObject
 /// <summary>What the gateway keeps in Redis; nothing where none is configured.</summary>
 internal sealed class GatewayRedis : IAsyncDisposable
 {
-    private static readonly TimeSpan ReplayTimeout = TimeSpan.FromMilliseconds(250);
+    private const int ReplayTimeouts = 5;
 
     private readonly RedisLink? _link;
 
@@ -44,14 +48,14 @@ internal sealed class GatewayRedis : IAsyncDisposable
             return;
         }
         _link = new(connection);
-        Embeddings = new(_link, new SharedCacheOptions { Prefix = "mesh:embedding:" }, time);
+        Embeddings = new(_link, new SharedCacheOptions { Prefix = "mesh:embedding:", Timeout = redis.Value.Timeout }, time);
         Embeddings.AvailabilityChanged += (available, fault) =>
         {
             if (available) GatewayLog.RedisBack(logger);
             else GatewayLog.RedisLost(logger, fault?.Message ?? "");
         };
         if (options.Value.ReplayMinutes <= 0) return;
-        Replays = new(_link, new SharedCacheOptions { Prefix = "mesh:replay:", Timeout = ReplayTimeout, Lifetime = TimeSpan.FromMinutes(options.Value.ReplayMinutes) }, time);
+        Replays = new(_link, ReplayOptions(redis.Value, options.Value), time);
     }
 
     public SharedCache? Embeddings { get; }
@@ -60,4 +64,7 @@ internal sealed class GatewayRedis : IAsyncDisposable
     public SharedCache? Replays { get; }
 
     public ValueTask DisposeAsync() => _link?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private static SharedCacheOptions ReplayOptions(RedisOptions redis, GatewayOptions gateway) =>
+        new() { Prefix = "mesh:replay:", Timeout = ReplayTimeouts * redis.Timeout, Lifetime = TimeSpan.FromMinutes(gateway.ReplayMinutes) };
 }

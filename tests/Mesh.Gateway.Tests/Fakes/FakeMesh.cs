@@ -185,9 +185,15 @@ internal static class FakeCalls
         await Should.ThrowAsync<RpcException>(() => images.DrawAsync(request));
 
     /// <summary>Waits until something holds.</summary>
-    public static async Task UntilAsync(Func<bool> holds)
+    public static Task UntilAsync(Func<bool> holds) => UntilAsync(() => Task.FromResult(holds()));
+
+    /// <inheritdoc cref="UntilAsync(Func{bool})"/>
+    public static async Task UntilAsync(Func<Task<bool>> holds)
     {
         using var limit = new CancellationTokenSource(TimeoutExtensions.Default);
-        while (!holds()) await Task.Delay(5, limit.Token);
+        while (!await holds()) await Task.Delay(5, limit.Token);
     }
+
+    /// <summary>How the mesh is.</summary>
+    public static async Task<GetStatusResponse> StatusAsync(this FakeGateway gateway) => await gateway.Operations.GetStatusAsync(new());
 }

@@ -94,7 +94,7 @@ public sealed class AdmissionTests
         await call.ResponseStream.MoveNext(default).DefaultTimeout();
 
         // 64 pictures of noise are 50 MB, far more than the connection holds back for a caller that does not read.
-        await FakeCalls.UntilAsync(() => mesh.Gateway.Operations.GetStatus(new()).Calls == 0);
+        await FakeCalls.UntilAsync(async () => (await mesh.Gateway.StatusAsync()).Calls == 0);
 
         mesh.Decoder.Received.ShouldBeLessThan(64);
         // The stream is reset in the midst of a message, so no status can say more.

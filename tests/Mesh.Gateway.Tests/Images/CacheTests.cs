@@ -11,13 +11,16 @@ namespace Mesh.Gateway.Tests.Images;
 
 public sealed class CacheTests
 {
+    // A busy machine is no dead server.
+    private static readonly (string, string) Patient = ("Mesh:Redis:Timeout", "00:00:30");
+
     [Fact]
     public async Task Embedding_ManyAskAtOnce_IsMadeOnce()
     {
         await using var mesh = await FakeMesh.StartAsync();
         mesh.Text.Hold();
         var drawings = Enumerable.Range(0, 8).Select(i => mesh.Images.DrawAsync(new GenerateRequest { Prompt = "a red apple", Seeds = { (ulong)i } })).ToList();
-        await FakeCalls.UntilAsync(() => mesh.Gateway.Operations.GetStatus(new()).Calls == 8 && mesh.Text.Running == 1);
+        await FakeCalls.UntilAsync(async () => (await mesh.Gateway.StatusAsync()).Calls == 8 && mesh.Text.Running == 1);
 
         mesh.Text.Release();
 
@@ -29,8 +32,8 @@ public sealed class CacheTests
     public async Task Embedding_TwoGatewaysOneRedis_IsShared()
     {
         await using var redis = await RedisServer.StartAsync();
-        await using var mesh = await FakeMesh.StartAsync(settings: ("Mesh:Redis:Cache", redis.Connection));
-        var second = await mesh.AddGatewayAsync(settings: ("Mesh:Redis:Cache", redis.Connection));
+        await using var mesh = await FakeMesh.StartAsync(settings: [("Mesh:Redis:Cache", redis.Connection), Patient]);
+        var second = await mesh.AddGatewayAsync(settings: [("Mesh:Redis:Cache", redis.Connection), Patient]);
         var first = await mesh.Images.DrawAsync(FakeCalls.Request());
         await UntilKeysAsync(redis, 1);
 
@@ -39,7 +42,7 @@ public sealed class CacheTests
         (first.Encoded.Cache, again.Encoded.Cache).ShouldBe((CacheOutcome.Miss, CacheOutcome.Shared));
         again.File().ShouldBe(first.File());
         mesh.Text.Received.ShouldBe(1);
-        second.Images.GetCapabilities(new()).SharedCache.ShouldBeTrue();
+        (await second.Images.GetCapabilitiesAsync(new())).SharedCache.ShouldBeTrue();
     }
 
     [Theory]
@@ -50,7 +53,7 @@ public sealed class CacheTests
     public async Task Embedding_InRedisSpoilt_IsMadeAgain(string how)
     {
         await using var redis = await RedisServer.StartAsync();
-        await using var mesh = await FakeMesh.StartAsync(settings: [("Mesh:Redis:Cache", redis.Connection), ("Mesh:Gateway:LocalCacheBytes", "0")]);
+        await using var mesh = await FakeMesh.StartAsync(settings: [("Mesh:Redis:Cache", redis.Connection), Patient, ("Mesh:Gateway:LocalCacheBytes", "0")]);
         var first = await mesh.Images.DrawAsync(FakeCalls.Request());
         var key = await UntilKeysAsync(redis, 1);
         await SpoilAsync(mesh, redis, key, how);
@@ -59,7 +62,7 @@ public sealed class CacheTests
 
         second.Encoded.Cache.ShouldBe(CacheOutcome.Miss);
         second.File().ShouldBe(first.File());
-        await FakeCalls.UntilAsync(() => mesh.Images.DrawAsync(FakeCalls.Request()).Result.Encoded.Cache == CacheOutcome.Shared);
+        await FakeCalls.UntilAsync(async () => (await mesh.Images.DrawAsync(FakeCalls.Request())).Encoded.Cache == CacheOutcome.Shared);
     }
 
     [Fact]
@@ -76,11 +79,11 @@ public sealed class CacheTests
         await redis.GoOnAsync();
         await redis.StopAsync();
         for (var i = 0; i < 5; i++) await DrawAsync();
-        mesh.Images.GetCapabilities(new()).SharedCache.ShouldBeFalse();
+        (await mesh.Images.GetCapabilitiesAsync(new())).SharedCache.ShouldBeFalse();
         await redis.StartAgainAsync();
 
         // The breaker tries again after its pause.
-        while (!mesh.Images.GetCapabilities(new()).SharedCache) await DrawAsync();
+        while (!(await mesh.Images.GetCapabilitiesAsync(new())).SharedCache) await DrawAsync();
         mesh.Gateway.Logs.Lines.Count(x => x.Event.Id == 3002).ShouldBe(1);
     }
 
@@ -106,7 +109,7 @@ public sealed class CacheTests
 
     private static async Task<RedisKey> UntilKeysAsync(RedisServer redis, int count)
     {
-        using var link = await ConnectionMultiplexer.ConnectAsync(redis.Connection);
+        using var link = await ConnectionMultiplexer.ConnectAsync(redis.Connection + ",syncTimeout=30000");
         var server = link.GetServer("127.0.0.1", redis.Port);
         await FakeCalls.UntilAsync(() => server.Keys(pattern: "mesh:embedding:*").Count() == count);
         return server.Keys(pattern: "mesh:embedding:*").First();
@@ -114,7 +117,7 @@ public sealed class CacheTests
 
     private static async Task SpoilAsync(FakeMesh mesh, RedisServer redis, RedisKey key, string how)
     {
-        using var link = await ConnectionMultiplexer.ConnectAsync(redis.Connection);
+        using var link = await ConnectionMultiplexer.ConnectAsync(redis.Connection + ",syncTimeout=30000");
         var database = link.GetDatabase();
         var value = (byte[])(await database.StringGetAsync(key))!;
         var shared = mesh.Gateway.Services.GetRequiredService<GatewayRedis>().Embeddings!;

@@ -54,7 +54,7 @@ public sealed class UpscaleTests
 
         fault.StatusCode.ShouldBe(StatusCode.FailedPrecondition);
         fault.Status.Detail.ShouldContain("Mesh:Upsamplers");
-        mesh.Images.GetCapabilities(new()).Upscale.ShouldBeFalse();
+        (await mesh.Images.GetCapabilitiesAsync(new())).Upscale.ShouldBeFalse();
         var request = FakeCalls.Request();
         request.Upscale = new UpscaleOptions();
         (await mesh.Images.FailAsync(request)).StatusCode.ShouldBe(StatusCode.FailedPrecondition);

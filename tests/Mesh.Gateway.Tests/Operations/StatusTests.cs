@@ -47,10 +47,10 @@ public sealed class StatusTests
         var dead = mesh.Generators[1].Endpoint;
         await mesh.Generators[1].KillAsync();
 
-        await FakeCalls.UntilAsync(() => mesh.Gateway.Operations.GetStatus(new()).Replicas.Single(x => x.Address == dead).State == ReplicaState.Unreachable);
+        await FakeCalls.UntilAsync(async () => (await mesh.Gateway.StatusAsync()).Replicas.Single(x => x.Address == dead).State == ReplicaState.Unreachable);
 
         await mesh.Generators[1].StartAsync();
-        await FakeCalls.UntilAsync(() => mesh.Gateway.Operations.GetStatus(new()).Replicas.Single(x => x.Address == dead).State == ReplicaState.Serving);
+        await FakeCalls.UntilAsync(async () => (await mesh.Gateway.StatusAsync()).Replicas.Single(x => x.Address == dead).State == ReplicaState.Serving);
     }
 
     [Fact]
@@ -109,7 +109,7 @@ public sealed class StatusTests
         await using var mesh = await FakeMesh.StartAsync();
         var spoilt = mesh.Decoder.Info.Models.Single(x => x.Model.Id == "second");
         (spoilt.Decoder, spoilt.Model.Version) = (null, "");
-        await FakeCalls.UntilAsync(() => mesh.Images.ListModels(new()).Models.Count == 1);
+        await FakeCalls.UntilAsync(async () => (await mesh.Images.ListModelsAsync(new())).Models.Count == 1);
         var request = FakeCalls.Request();
         request.Model = "second";
 
@@ -151,10 +151,10 @@ public sealed class StatusTests
         (await http.GetAsync("readyz")).IsSuccessStatusCode.ShouldBeTrue();
 
         await mesh.Decoder.KillAsync();
-        await FakeCalls.UntilAsync(() => !http.GetAsync("readyz").Result.IsSuccessStatusCode);
+        await FakeCalls.UntilAsync(async () => !(await http.GetAsync("readyz")).IsSuccessStatusCode);
         (await http.GetStringAsync("healthz")).ShouldContain("live");
         await mesh.Decoder.StartAsync();
 
-        await FakeCalls.UntilAsync(() => http.GetAsync("readyz").Result.IsSuccessStatusCode);
+        await FakeCalls.UntilAsync(async () => (await http.GetAsync("readyz")).IsSuccessStatusCode);
     }
 }

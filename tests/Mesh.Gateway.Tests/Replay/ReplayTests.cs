@@ -137,8 +137,9 @@ public sealed class ReplayTests
     public async Task Generate_OnAnotherGateway_ComesFromRedis()
     {
         await using var redis = await RedisServer.StartAsync();
-        await using var mesh = await FakeMesh.StartAsync(settings: ("Mesh:Redis:Cache", redis.Connection));
-        var second = await mesh.AddGatewayAsync(settings: ("Mesh:Redis:Cache", redis.Connection));
+        (string, string)[] settings = [("Mesh:Redis:Cache", redis.Connection), ("Mesh:Redis:Timeout", "00:00:30")];
+        await using var mesh = await FakeMesh.StartAsync(settings: settings);
+        var second = await mesh.AddGatewayAsync(settings: settings);
         var request = new GenerateRequest { RequestId = Id, Prompt = "a red apple" };
         var first = await mesh.Images.DrawAsync(request);
 

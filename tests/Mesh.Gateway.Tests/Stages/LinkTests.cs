@@ -116,8 +116,7 @@ public sealed class LinkTests
     {
         await using var mesh = await FakeMesh.StartAsync(generators: 2);
         mesh.Generators[0].SetServing(false);
-        var replicas = () => mesh.Gateway.Operations.GetStatus(new()).Replicas.Where(x => x.Stage == "generator");
-        await FakeCalls.UntilAsync(() => replicas().Any(x => x.State == Contracts.Gateway.V1.ReplicaState.NotServing));
+        await FakeCalls.UntilAsync(async () => (await mesh.Gateway.StatusAsync()).Replicas.Any(x => x.State == Contracts.Gateway.V1.ReplicaState.NotServing));
 
         for (var i = 0; i < 3; i++) await mesh.Images.DrawAsync(FakeCalls.Request());
 
@@ -142,7 +141,7 @@ public sealed class LinkTests
         mesh.Generator.SetServing(false);
         mesh.Generator.RefuseNext(StatusCode.Unavailable, "going down");
         var drawing = mesh.Images.DrawAsync(FakeCalls.Request());
-        await FakeCalls.UntilAsync(() => mesh.Gateway.Operations.GetStatus(new()).Replicas.Single(x => x.Stage == "generator").State != Contracts.Gateway.V1.ReplicaState.Serving);
+        await FakeCalls.UntilAsync(async () => (await mesh.Gateway.StatusAsync()).Replicas.Single(x => x.Stage == "generator").State != Contracts.Gateway.V1.ReplicaState.Serving);
 
         mesh.Generator.SetServing(true);
 
@@ -192,7 +191,7 @@ public sealed class LinkTests
 
         (await gateway.Images.DrawAsync(FakeCalls.Request())).Completed.Count.ShouldBe(1);
 
-        gateway.Operations.GetStatus(new()).Replicas.Where(x => x.State == Contracts.Gateway.V1.ReplicaState.Serving).Select(x => x.Address)
+        (await gateway.StatusAsync()).Replicas.Where(x => x.State == Contracts.Gateway.V1.ReplicaState.Serving).Select(x => x.Address)
             .ShouldContain($"dns://localhost:{port} at 127.0.0.1");
     }
 
@@ -288,9 +287,9 @@ public sealed class LinkTests
     };
 
     /// <summary>Neither call nor piece of work is counted any more.</summary>
-    private static async Task NothingLeftAsync(FakeMesh mesh) => await FakeCalls.UntilAsync(() =>
+    private static async Task NothingLeftAsync(FakeMesh mesh) => await FakeCalls.UntilAsync(async () =>
     {
-        var status = mesh.Gateway.Operations.GetStatus(new());
+        var status = await mesh.Gateway.StatusAsync();
         return status.Calls == 0 && status.Replicas.All(x => x.InFlight == 0);
     });
 }

@@ -44,7 +44,7 @@ public sealed class StormTests
         outcomes.Count(x => x == "drawn").ShouldBeGreaterThan(Calls / 4, string.Join(", ", outcomes.GroupBy(x => x).Select(x => $"{x.Key} {x.Count()}")));
         refusals.ShouldNotBeEmpty();
         var admission = mesh.Gateway.Services.GetRequiredService<CallAdmission>();
-        await FakeCalls.UntilAsync(() => admission.Out == 0 && mesh.Gateway.Operations.GetStatus(new()) is { Calls: 0 } status && status.Replicas.All(x => x.InFlight == 0));
+        await FakeCalls.UntilAsync(async () => admission.Out == 0 && await mesh.Gateway.StatusAsync() is { Calls: 0 } status && status.Replicas.All(x => x.InFlight == 0));
         (await mesh.Images.DrawAsync(Request(3))).File().ShouldBe(expected[3]);
     }
 

@@ -12,6 +12,8 @@ internal sealed class CallInterceptor(FaultReporter faults, CallMetrics metrics,
     // Health and reflection answer to the end.
     private const string InfrastructurePrefix = "/grpc.";
 
+    private static readonly TimeSpan Tolerance = TimeSpan.FromMilliseconds(20);
+
     public override Task<TResponse> UnaryServerHandler<TRequest, TResponse>(
         TRequest request, ServerCallContext context, UnaryServerMethod<TRequest, TResponse> continuation) =>
         RunAsync(context, () => continuation(request, context));
@@ -73,5 +75,6 @@ internal sealed class CallInterceptor(FaultReporter faults, CallMetrics metrics,
             ? new OperationCanceledException(exception.Message, exception, context.CancellationToken)
             : exception;
 
-    private bool IsLate(ServerCallContext context) => context.Deadline <= time.GetUtcNow().UtcDateTime;
+    /// <summary>Timers run a little early: a call that was cancelled just before its deadline was cancelled by it.</summary>
+    private bool IsLate(ServerCallContext context) => context.Deadline <= time.GetUtcNow().UtcDateTime + Tolerance;
 }
