@@ -1,0 +1,4 @@
+using Mesh.Hosting;
+using Mesh.Trainer;
+
+return await ServiceProgram.RunAsync(() => TrainerApp.Create(args));
