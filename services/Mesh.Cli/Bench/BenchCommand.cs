@@ -15,6 +15,8 @@ internal static class BenchCommand
         command.Subcommands.Add(Model());
         command.Subcommands.Add(ServeCommand.Create());
         command.Subcommands.Add(Train.TrainBench.Create());
+        command.Subcommands.Add(Train.JobsBench.Create());
+        command.Subcommands.Add(MetricBench.Create());
         return command;
     }
 
