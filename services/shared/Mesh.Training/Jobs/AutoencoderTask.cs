@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Mesh.Models.Networks;
 using Mesh.Models.Noise;
 using Mesh.Training.Data;
+using Mesh.Training.Optimisation;
 using Mesh.Training.Runs;
 using static TorchSharp.torch;
 
@@ -35,6 +36,7 @@ internal sealed class AutoencoderTask : ITrainingTask<AutoencoderBatch>
         _set = PictureSet.Open(plan.Data, plan.Side);
         _order = new DataOrder(plan.Selection.Of(_set.Entries), plan.Train.Seed);
         _network = new AutoencoderKL(plan.Config!);
+        InitialWeights.Of(_network, Draws.Weights(plan.Train.Seed));
         Networks = new Dictionary<string, nn.Module> { ["vae"] = _network };
     }
 

@@ -4,6 +4,7 @@ using Mesh.Models.Noise;
 using Mesh.Models.Text;
 using Mesh.Training.Data;
 using Mesh.Training.Flow;
+using Mesh.Training.Optimisation;
 using Mesh.Training.Runs;
 using Mesh.Training.Perception;
 using static TorchSharp.torch;
@@ -46,6 +47,13 @@ internal sealed class FlowTask : ITrainingTask<FlowBatch>
         _text = plan.Start is null ? new ClipTextEncoder(plan.Text!)
             : JobInputs.Load(Path.Combine(plan.Start, "text_encoder"), json => new ClipTextEncoder(ClipTextConfig.FromJson(json, projection: false)));
         _unet = plan.Start is null ? new UNet(plan.UNet!) : JobInputs.Load(Path.Combine(plan.Start, "unet"), json => new UNet(UNetConfig.FromJson(json)));
+        if (plan.Start is null)
+        {
+            var random = Draws.Weights(plan.Train.Seed);
+            InitialWeights.Of(_text, random);
+            InitialWeights.Of(_unet, random);
+        }
+
         if (!plan.TrainText)
             _text.Freeze();
         var tokenizer = ClipTokenizer.Load(plan.Tokenizer, new ClipTokenizerOptions(_text.Config.MaxPositions));

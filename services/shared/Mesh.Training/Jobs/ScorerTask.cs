@@ -4,6 +4,7 @@ using Mesh.Models.Text;
 using Mesh.Models.Weights;
 using Mesh.Training.Data;
 using Mesh.Training.Evaluation;
+using Mesh.Training.Optimisation;
 using Mesh.Training.Runs;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -39,6 +40,9 @@ internal sealed class ScorerTask : ITrainingTask<ScorerBatch>
     {
         _plan = plan;
         _model = ClipFolder.Create(plan.Network);
+        var random = Draws.Weights(plan.Train.Seed);
+        InitialWeights.Of(_model.Text, random);
+        InitialWeights.Of(_model.Vision, random);
         _set = PictureSet.Open(plan.Data, _model.Vision.Config.ImageSize);
         _order = new DataOrder(plan.Selection.Of(_set.Entries), plan.Train.Seed);
         _tokenizer = ClipTokenizer.Load(plan.Tokenizer, new ClipTokenizerOptions(_model.Text.Config.MaxPositions));
