@@ -37,6 +37,24 @@ public static class ProgressiveTarget
         return ((end - (ratio * state)) / (to.Signal - (ratio * from.Signal))).MoveToOuterDisposeScope();
     }
 
+    /// <summary>
+    /// The velocity that a student must have on a straight path so that its one step of 1/<paramref name="steps"/> ends where two of the teacher's
+    /// half as long do: the mean of theirs. It is <see cref="Picture"/> with a = τ and s = 1 − τ, and holds at pure noise too.
+    /// </summary>
+    /// <param name="state">Where both start, [B, C, H, W].</param>
+    /// <param name="tau">[B], whole multiples of 1/<paramref name="steps"/> below 1.</param>
+    /// <param name="steps">The student's steps from noise to picture.</param>
+    /// <param name="teacher">State and flow time [B] to velocity [B, C, H, W].</param>
+    public static Tensor Flow(Tensor state, Tensor tau, int steps, Func<Tensor, Tensor, Tensor> teacher)
+    {
+        ArgumentNullException.ThrowIfNull(teacher);
+        using var scope = NewDisposeScope();
+        var half = 0.5 / steps;
+        var first = teacher(state, tau);
+        var second = teacher(state + (first * half), tau + half);
+        return ((first + second) / 2).MoveToOuterDisposeScope();
+    }
+
     /// <summary>The same target as noise: (state − a·picture)/s.</summary>
     public static Tensor Epsilon(Tensor state, Tensor picture, DiffusionPoint from)
     {

@@ -29,6 +29,9 @@ internal sealed class FlowModel : IDisposable
         _vae = new(LoadVae);
     }
 
+    /// <summary>Its tokenizer.</summary>
+    public ClipTokenizer Tokenizer => _tokenizer;
+
     /// <summary>Shape of one latent.</summary>
     public long[] Shape { get; }
 

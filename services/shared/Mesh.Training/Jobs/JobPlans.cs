@@ -8,7 +8,7 @@ public static class JobPlans
     private static readonly Dictionary<string, Func<JobFields, string, IJobPlan>> Readers = new(StringComparer.Ordinal)
     {
         [TokenizerPlan.KindName] = TokenizerPlan.Read, [AutoencoderPlan.KindName] = AutoencoderPlan.Read, [FlowPlan.KindName] = FlowPlan.ReadFlow,
-        [FlowPlan.DistilName] = FlowPlan.ReadDistil, [PairsPlan.KindName] = PairsPlan.Read,
+        [FlowPlan.DistilName] = FlowPlan.ReadDistil, [ProgressivePlan.KindName] = ProgressivePlan.Read, [PairsPlan.KindName] = PairsPlan.Read,
         [ScorerPlan.KindName] = ScorerPlan.Read, [EvaluatePlan.KindName] = EvaluatePlan.Read,
         [LoraPlan.KindName] = LoraPlan.Read, [DataPlan.KindName] = DataPlan.Read,
     };
