@@ -80,6 +80,6 @@ public sealed class LoraJobTests : IDisposable
     private void WithModel()
     {
         _shop.WithAutoencoder();
-        _shop.Run("flow", Workshop.Flow().Replace("images: 24", "images: 4", StringComparison.Ordinal));
+        _shop.Run("flow", Workshop.Flow().Replace("images: 24", "images: 12", StringComparison.Ordinal));
     }
 }
