@@ -88,6 +88,7 @@ internal sealed class FlowPlan : IJobPlan
         """;
 
     private readonly JobFields _fields;
+    private readonly LatentCache? _cache;
 
     private FlowPlan(JobFields fields, string root, bool distil)
     {
@@ -115,6 +116,7 @@ internal sealed class FlowPlan : IJobPlan
 
         SampleSteps = fields.Amount("sample_steps", 1, 1, 1000);
         Samples = fields.Texts("samples", []);
+        _cache = fields.Flag("keep_latents", true) ? LatentCache.Below(root) : null;
         Half = fields.Flag("half", false);
         Train = TrainConfig.Read(fields.Mapping("train"));
     }
@@ -163,7 +165,7 @@ internal sealed class FlowPlan : IJobPlan
 
     public static IJobPlan ReadDistil(JobFields fields, string root) => new FlowPlan(fields, root, distil: true);
 
-    public void Run(JobContext context) => TrainingRun.Run(this, Train, context, () => new FlowTask(this));
+    public void Run(JobContext context) => TrainingRun.Run(this, Train, context, () => new FlowTask(this, _cache));
 
-    public IReadOnlyList<string> Rehearse() => TrainingRun.Rehearse(Train, () => new FlowTask(this));
+    public IReadOnlyList<string> Rehearse() => TrainingRun.Rehearse(Train, () => new FlowTask(this, cache: null));
 }

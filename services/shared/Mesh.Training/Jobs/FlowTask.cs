@@ -39,7 +39,7 @@ internal sealed class FlowTask : ITrainingTask<FlowBatch>
     private readonly DataOrder _order;
     private readonly FlowObjective _objective;
 
-    public FlowTask(FlowPlan plan)
+    public FlowTask(FlowPlan plan, LatentCache? cache)
     {
         _plan = plan;
         _vae = JobInputs.Load(plan.Vae, json => new AutoencoderKL(AutoencoderKLConfig.FromJson(json)));
@@ -57,7 +57,8 @@ internal sealed class FlowTask : ITrainingTask<FlowBatch>
         if (!plan.TrainText)
             _text.Freeze();
         var tokenizer = ClipTokenizer.Load(plan.Tokenizer, new ClipTokenizerOptions(_text.Config.MaxPositions));
-        _source = plan.Pairs is { } pairs ? new PairLatents(pairs) : new PictureLatents(PictureSet.Open(plan.Data!, plan.Side), plan.Selection, tokenizer, _vae);
+        _source = plan.Pairs is { } pairs ? new PairLatents(pairs)
+            : PictureLatents.Open(PictureSet.Open(plan.Data!, plan.Side), plan.Selection, tokenizer, _vae, plan.Vae, cache);
         _order = new DataOrder(_source.Items, plan.Train.Seed);
         _objective = new FlowObjective(plan.Loss, _vae);
         Networks = new Dictionary<string, nn.Module> { ["text_encoder"] = _text, ["unet"] = _unet };

@@ -23,7 +23,7 @@ internal interface ILatentSource : IDisposable
     Tensor Ids(int[] indices, TorchGenerator random);
 }
 
-/// <summary>Pictures' latents, encoded once and kept in the run's folder, with captions drawn anew each time.</summary>
+/// <summary>Pictures' latents, encoded once, with captions drawn anew each time.</summary>
 internal sealed class PictureLatents : ILatentSource
 {
     private const int EncodedAtOnce = 64;
@@ -34,10 +34,22 @@ internal sealed class PictureLatents : ILatentSource
     private readonly Tensor _latents;
 
     public PictureLatents(PictureSet set, DataSelection selection, ClipTokenizer tokenizer, AutoencoderKL vae)
+        : this(set, selection, tokenizer, Encode(set, vae))
     {
-        (Set, _selection, _tokenizer) = (set, selection, tokenizer);
-        _latents = Encode(set, vae).DetachFromDisposeScope();
     }
+
+    private PictureLatents(PictureSet set, DataSelection selection, ClipTokenizer tokenizer, Tensor latents) =>
+        (Set, _selection, _tokenizer, _latents) = (set, selection, tokenizer, latents.DetachFromDisposeScope());
+
+    /// <summary>As the constructor, with latents from a cache.</summary>
+    /// <param name="set">The pictures.</param>
+    /// <param name="selection">Which are trained on.</param>
+    /// <param name="tokenizer">For their captions.</param>
+    /// <param name="vae">What encodes them.</param>
+    /// <param name="folder">The folder that <paramref name="vae"/> came from.</param>
+    /// <param name="cache">Where latents are kept; null to encode them now.</param>
+    public static PictureLatents Open(PictureSet set, DataSelection selection, ClipTokenizer tokenizer, AutoencoderKL vae, string folder, LatentCache? cache) =>
+        new(set, selection, tokenizer, cache is null ? Encode(set, vae) : cache.Get(set, folder, () => Encode(set, vae)));
 
     public PictureSet Set { get; }
 

@@ -19,6 +19,7 @@ internal sealed class ProgressivePlan : IJobPlan
     public const string KindName = "progressive";
 
     private readonly JobFields _fields;
+    private readonly LatentCache? _cache;
 
     private ProgressivePlan(JobFields fields, string root)
     {
@@ -38,6 +39,7 @@ internal sealed class ProgressivePlan : IJobPlan
             fields.Fault("steps", "there is nothing to learn: as many as end_steps, and no guidance above 1");
         TeacherSteps = steps;
         Guidance = guidance;
+        _cache = fields.Flag("keep_latents", true) ? LatentCache.Below(root) : null;
         Half = fields.Flag("half", false);
         Train = TrainConfig.Read(fields.Mapping("train"));
     }
@@ -68,10 +70,10 @@ internal sealed class ProgressivePlan : IJobPlan
 
     public static IJobPlan Read(JobFields fields, string root) => new ProgressivePlan(fields, root);
 
-    public void Run(JobContext context) => TrainingRun.Run(this, Train, context, () => new ProgressiveTask(this));
+    public void Run(JobContext context) => TrainingRun.Run(this, Train, context, () => new ProgressiveTask(this, _cache));
 
     public IReadOnlyList<string> Rehearse() =>
-        [$"{Rounds.Count} rounds, of steps {string.Join(", ", Rounds.Select(r => r.Steps))}", .. TrainingRun.Rehearse(Train, () => new ProgressiveTask(this))];
+        [$"{Rounds.Count} rounds, of steps {string.Join(", ", Rounds.Select(r => r.Steps))}", .. TrainingRun.Rehearse(Train, () => new ProgressiveTask(this, cache: null))];
 
     /// <summary>The round after so many images: all are equally long.</summary>
     public int RoundAt(long seen) => (int)Math.Min(Rounds.Count - 1, seen * Rounds.Count / Train.Images);

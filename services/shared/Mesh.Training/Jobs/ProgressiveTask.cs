@@ -38,7 +38,7 @@ internal sealed class ProgressiveTask : ITrainingTask<ProgressiveBatch>
     private Tensor? _goal;
     private long _seen;
 
-    public ProgressiveTask(ProgressivePlan plan)
+    public ProgressiveTask(ProgressivePlan plan, LatentCache? cache)
     {
         _plan = plan;
         _origin = new FlowModel(plan.Teacher);
@@ -47,7 +47,7 @@ internal sealed class ProgressiveTask : ITrainingTask<ProgressiveBatch>
         _teacher = JobInputs.Load(folder, json => new UNet(UNetConfig.FromJson(json)));
         _teacher.Freeze();
         _source = plan.Pairs is { } pairs ? new PairLatents(pairs)
-            : new PictureLatents(PictureSet.Open(plan.Data!, plan.Side), plan.Selection, _origin.Tokenizer, _origin.Vae);
+            : PictureLatents.Open(PictureSet.Open(plan.Data!, plan.Side), plan.Selection, _origin.Tokenizer, _origin.Vae, Path.Combine(plan.Teacher, "vae"), cache);
         _order = new DataOrder(_source.Items, plan.Train.Seed);
         // The teacher is another in each round, so a checkpoint must hold it.
         Networks = new Dictionary<string, nn.Module> { ["unet"] = _student, ["teacher"] = _teacher };
