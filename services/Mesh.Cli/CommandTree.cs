@@ -2,6 +2,7 @@ using System.CommandLine;
 using Mesh.Cli.Bench;
 using Mesh.Cli.Doctor;
 using Mesh.Cli.Generate;
+using Mesh.Cli.Jobs;
 using Mesh.Cli.Models;
 using Mesh.Cli.Serving;
 using Mesh.Cli.Train;
@@ -27,6 +28,7 @@ internal static class CommandTree
         root.Subcommands.Add(ModelsCommand.Create());
         root.Subcommands.Add(BenchCommand.Create());
         root.Subcommands.Add(TrainCommand.Create());
+        root.Subcommands.Add(JobsCommand.Create());
         root.Subcommands.Add(DoctorCommand.Create());
         return root;
     }

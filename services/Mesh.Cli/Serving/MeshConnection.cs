@@ -7,10 +7,21 @@ namespace Mesh.Cli.Serving;
 /// <summary>The words that say where the mesh is, for every command that speaks with one.</summary>
 internal sealed class MeshConnection
 {
-    public Option<string?> Address { get; } = new("--address")
+    private readonly string _variable;
+    private readonly string _default;
+
+    public MeshConnection()
+        : this("The mesh", "MESH_ADDRESS", MeshClientOptions.DefaultAddress)
     {
-        Description = $"The mesh: http://host:port, https://host:port or unix:/path. Default: MESH_ADDRESS, or {MeshClientOptions.DefaultAddress}.",
-    };
+    }
+
+    private MeshConnection(string what, string variable, string usual)
+    {
+        (_variable, _default) = (variable, usual);
+        Address = new("--address") { Description = $"{what}: http://host:port, https://host:port or unix:/path. Default: {variable}, or {usual}." };
+    }
+
+    public Option<string?> Address { get; }
 
     public Option<string?> Key { get; } = new("--key") { Description = "An API key. Default: MESH_KEY." };
 
@@ -23,6 +34,9 @@ internal sealed class MeshConnection
     public Option<double?> Timeout { get; } = new("--timeout") { Description = "Seconds that the call may take. Default: 300." };
 
     public IReadOnlyList<Option> All => [Address, Key, Authority, Certificate, CertificateKey, Timeout];
+
+    /// <summary>The same words, for commands that speak with a trainer.</summary>
+    public static MeshConnection OfTrainer() => new("A trainer", "MESH_TRAINER", TrainerClient.DefaultAddress);
 
     public void AddTo(Command command)
     {
@@ -54,6 +68,23 @@ internal sealed class MeshConnection
         }
     }
 
+    /// <summary>Speaks with a trainer.</summary>
+    /// <exception cref="IOException">No trainer answers.</exception>
+    /// <exception cref="MeshException">The trainer refused.</exception>
+    public async Task<int> UseTrainerAsync(ParseResult words, Func<TrainerClient, Task<int>> use)
+    {
+        var options = Read(words);
+        using var client = new TrainerClient(options);
+        try
+        {
+            return await use(client);
+        }
+        catch (MeshException e) when (e.Reason == MeshException.Unreachable)
+        {
+            throw new IOException($"no trainer answers at {options.Address}: ./mesh up --trainer FOLDER starts one, --address names another ({e.Message})", e);
+        }
+    }
+
     private MeshClientOptions Read(ParseResult words)
     {
         var options = new MeshClientOptions
@@ -63,7 +94,7 @@ internal sealed class MeshConnection
             CertificateFile = words.GetValue(Certificate),
             CertificateKeyFile = words.GetValue(CertificateKey),
         };
-        if ((words.GetValue(Address) ?? Variable("MESH_ADDRESS")) is { } address) options.Address = address;
+        options.Address = words.GetValue(Address) ?? Variable(_variable) ?? _default;
         if (words.GetValue(Timeout) is { } seconds)
             options.Deadline = seconds is > 0 and <= 604_800 ? TimeSpan.FromSeconds(seconds) : throw new ArgumentException($"{Timeout.Name} {seconds}: seconds, more than 0 and a week at most");
         return options;

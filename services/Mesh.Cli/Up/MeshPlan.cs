@@ -28,6 +28,9 @@ internal sealed record MeshWishes
 
     public bool WithRedis { get; init; } = true;
 
+    /// <summary>A trainer beside the mesh; null: none.</summary>
+    public TrainerWish? Trainer { get; init; }
+
     /// <summary>The built-in model, for a mesh that is told of no other; null where it is not installed.</summary>
     public string? BuiltInModel { get; init; }
 }
@@ -37,7 +40,9 @@ internal sealed record MeshWishes
 /// <param name="HasRedis">Whether a Redis of its own is among them.</param>
 internal sealed record MeshPlan(IReadOnlyList<ChildSpec> Children, bool HasRedis)
 {
-    private const string ParentVariable = "MESH_PARENT";
+    /// <summary>Tells a program to end with this one.</summary>
+    public const string ParentVariable = "MESH_PARENT";
+
     private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(10);
 
     private static readonly (string Stage, string Section, string Program)[] Stages =
@@ -58,6 +63,7 @@ internal sealed record MeshPlan(IReadOnlyList<ChildSpec> Children, bool HasRedis
         var secrets = redis is null ? [] : new Dictionary<string, string> { ["Mesh__Redis__Cache"] = redis.Connection };
         var children = new List<ChildSpec>();
         if (redis is not null) children.Add(redis.Spec);
+        if (wishes.Trainer is { } trainer) children.AddRange(TrainerPlan.Children(wishes, trainer, config, folder, [.. TrainerPlan.Find(programs), .. common]));
         string[] front = [$"--Mesh:Listen:Grpc={wishes.Grpc}", $"--Mesh:Listen:Http={wishes.Http}"];
         if (wishes.OneProcess)
         {
@@ -101,6 +107,7 @@ internal sealed record MeshPlan(IReadOnlyList<ChildSpec> Children, bool HasRedis
             if (wishes.BuiltInModel is null) throw new ArgumentException("there is no model to serve: name one with --model ID=FOLDER or in a --config file");
             models = [(Path.GetFileName(Path.TrimEndingDirectorySeparator(wishes.BuiltInModel)), wishes.BuiltInModel)];
         }
+        models = TrainerPlan.Shelve(models, wishes.Trainer);
         var words = new List<string>();
         if (config.Path is not null) words.AddRange(["--config", config.Path]);
         if (!config.Has("Drain:Timeout")) words.Add($"--Mesh:Drain:Timeout={DrainTimeout}");

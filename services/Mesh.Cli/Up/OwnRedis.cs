@@ -5,7 +5,10 @@ using System.Security.Cryptography;
 
 namespace Mesh.Cli.Up;
 
-/// <summary>A Redis server of the mesh's own, in the cache role: bounded memory, evicting, nothing on disk, and a password that only this mesh knows.</summary>
+/// <summary>
+/// A Redis server of the mesh's own, with a password that only this mesh knows: in the cache role (bounded memory, evicting, nothing on disk) or in the
+/// queue role (nothing evicted, everything on disk).
+/// </summary>
 internal sealed class OwnRedis
 {
     // Redis heeds no standard input, so a helper waits for its end instead. '$$' is the shell's id, which exec hands on to Redis.
@@ -24,14 +27,30 @@ internal sealed class OwnRedis
     /// <summary>For those who use it; holds the password.</summary>
     public string Connection { get; }
 
-    /// <summary>Plans a server in the run folder, on a port that is free now.</summary>
+    /// <summary>Plans a cache in the run folder, on a port that is free now.</summary>
     /// <returns>Null where no redis-server is on the PATH.</returns>
-    public static OwnRedis? Plan(RunFolder folder)
+    public static OwnRedis? Plan(RunFolder folder) => Plan(folder, "redis", folder.Redis, isOptional: true, $"""
+        appendonly no
+        maxmemory {MemoryMebibytes}mb
+        maxmemory-policy allkeys-lru
+        """);
+
+    /// <summary>Plans a queue that keeps what it holds, on a port that is free now.</summary>
+    /// <param name="folder">Of the mesh.</param>
+    /// <param name="data">Where it keeps it.</param>
+    /// <returns>Null where no redis-server is on the PATH.</returns>
+    public static OwnRedis? PlanQueue(RunFolder folder, string data) => Plan(folder, "queue", data, isOptional: false, """
+        appendonly yes
+        appendfsync everysec
+        maxmemory-policy noeviction
+        """);
+
+    private static OwnRedis? Plan(RunFolder folder, string name, string data, bool isOptional, string role)
     {
         if (FindOnPath("redis-server") is not { } program) return null;
         var port = FreePort();
         var password = Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(16));
-        var file = Path.Combine(folder.Redis, "redis.conf");
+        var file = Path.Combine(folder.Redis, name + ".conf");
         // Created before it is written, for its owner alone: other users can see the commands of processes, and read files, but not this one.
         var options = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -41,16 +60,14 @@ internal sealed class OwnRedis
                 port {port}
                 bind 127.0.0.1
                 requirepass {password}
-                dir "{folder.Redis}"
+                dir "{data}"
                 save ""
-                appendonly no
-                maxmemory {MemoryMebibytes}mb
-                maxmemory-policy allkeys-lru
                 daemonize no
+                {role}
 
                 """));
         }
-        var spec = new ChildSpec("redis", ["/bin/sh", "-c", Shell, "sh", program, file], folder.StartLog("redis")) { IsOptional = true, StopTurn = 2 };
+        var spec = new ChildSpec(name, ["/bin/sh", "-c", Shell, "sh", program, file], folder.StartLog(name)) { IsOptional = isOptional, StopTurn = 2 };
         return new OwnRedis(spec, string.Create(CultureInfo.InvariantCulture, $"127.0.0.1:{port},password={password}"));
     }
 

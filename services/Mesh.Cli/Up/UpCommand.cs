@@ -27,6 +27,7 @@ internal static class UpCommand
         using var folder = RunFolder.Take(words.GetValue(options.Run) ?? Path.Combine(Variable("MESH_HOME") ?? ".mesh", "run"));
         await wishes.Grpc.WaitFreeAsync(options.Grpc.Name, PortPatience, cancel);
         await wishes.Http.WaitFreeAsync(options.Http.Name, PortPatience, cancel);
+        if (wishes.Trainer is { } trainer) await trainer.Grpc.WaitFreeAsync(options.TrainerGrpc.Name, PortPatience, cancel);
         var key = words.GetValue(options.Key) ?? Variable("MESH_KEY");
         var start = TimeProvider.System.GetTimestamp();
         var mesh = await RunningMesh.StartAsync(wishes, config, folder, ServicePrograms.Beside(words.GetValue(options.Services)), key, tell, cancel);

@@ -9,6 +9,7 @@ internal sealed class UpOptions
     private const int MostReplicas = 16;
     private const string DefaultGrpc = "127.0.0.1:50051";
     private const string DefaultHttp = "127.0.0.1:8080";
+    private const string DefaultTrainer = "127.0.0.1:50065";
 
     public Option<string?> Grpc { get; } = new("--grpc") { Description = $"Where gRPC calls are taken: PORT or ADDRESS:PORT. Default: {DefaultGrpc}." };
 
@@ -32,6 +33,10 @@ internal sealed class UpOptions
 
     public Option<bool> NoRedis { get; } = new("--no-redis") { Description = "Run no Redis." };
 
+    public Option<string?> Trainer { get; } = new("--trainer") { Description = "Also run a trainer, with this folder for its data, jobs and models." };
+
+    public Option<string> TrainerGrpc { get; } = new("--trainer-grpc") { Description = "Where the trainer takes gRPC calls: PORT or ADDRESS:PORT.", DefaultValueFactory = _ => DefaultTrainer };
+
     public Option<string> Prompt { get; } = new("--prompt") { Description = "What the first image shows.", DefaultValueFactory = _ => "3d emoji of a red apple" };
 
     public Option<string?> Key { get; } = new("--key") { Description = "An API key for the first image, where the mesh asks for one. Default: MESH_KEY." };
@@ -42,7 +47,7 @@ internal sealed class UpOptions
 
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { Grpc, Http, Model, Lora, Control, Upsampler, Config, Set, Replicas, OneProcess, NoRedis, Prompt, Key, Run, Services })
+        foreach (var option in new Option[] { Grpc, Http, Model, Lora, Control, Upsampler, Config, Set, Replicas, OneProcess, NoRedis, Trainer, TrainerGrpc, Prompt, Key, Run, Services })
             command.Options.Add(option);
     }
 
@@ -61,6 +66,7 @@ internal sealed class UpOptions
         Replicas = (words.GetValue(Replicas) ?? []).Select(Count).ToDictionary(x => x.Stage, x => x.Count),
         OneProcess = words.GetValue(OneProcess),
         WithRedis = !words.GetValue(NoRedis),
+        Trainer = words.GetValue(Trainer) is { } root ? new TrainerWish(Path.GetFullPath(root), ListenPlace.Parse(words.GetRequiredValue(TrainerGrpc), TrainerGrpc.Name)) : null,
         BuiltInModel = BuiltIn(),
     };
 

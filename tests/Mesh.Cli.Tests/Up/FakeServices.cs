@@ -8,7 +8,7 @@ namespace Mesh.Cli.Tests.Up;
 /// <summary>Programs with the services' names that write their ids and wait for the end of their input, as services do.</summary>
 internal sealed class FakeServices : IDisposable
 {
-    private static readonly string[] Names = ["Mesh.Gateway", "Mesh.TextEncoder", "Mesh.Generator", "Mesh.Decoder", "Mesh.Upsampler", "Mesh.OneProcess"];
+    private static readonly string[] Names = ["Mesh.Gateway", "Mesh.TextEncoder", "Mesh.Generator", "Mesh.Decoder", "Mesh.Upsampler", "Mesh.OneProcess", "Mesh.Trainer"];
     private readonly TempFolder _folder = new();
 
     public FakeServices()

@@ -53,6 +53,30 @@ public sealed class MeshPlanTests : IDisposable
     }
 
     [Fact]
+    public void Plan_Trainer_HasAQueueThatIsKeptAndModelsThatItCanReplace()
+    {
+        var root = _folder.File("training");
+        var wishes = Wishes with { Trainer = new TrainerWish(root, new ListenPlace(IPAddress.Loopback, 1003)) };
+
+        var plan = Make(wishes);
+
+        plan.Children.Select(x => x.Name).ShouldBe(["queue", "trainer", "text", "generator", "decoder", "gateway"]);
+        File.ReadAllText(plan.Children[0].Command[^1]).ShouldContain("appendonly yes");
+        var trainer = plan.Children[1];
+        trainer.Command.ShouldContain($"--Mesh:Trainer:Root={root}");
+        trainer.Command.ShouldContain("--Mesh:Trainer:Gateway=http://127.0.0.1:1001");
+        trainer.Command.ShouldContain("--Mesh:Listen:Grpc=127.0.0.1:1003");
+        trainer.Environment["Mesh__Trainer__Redis"].ShouldStartWith("127.0.0.1:");
+        var description = Path.Combine(root, "models", "emoji.model");
+        plan.Children[3].Command.ShouldContain($"--Mesh:Models:emoji:Folder={description}");
+        File.ReadAllText(description).ShouldBe("base: /models/emoji\n");
+
+        File.WriteAllText(description, "base: emoji/0001\n");
+        Make(wishes);
+        File.ReadAllText(description).ShouldBe("base: emoji/0001\n", "what was promoted is still served after a restart");
+    }
+
+    [Fact]
     public void Plan_Upsampler_RunsWhereItHasWeights()
     {
         var plan = Make(Wishes with { Upsamplers = [("aura", "/models/aura")] });
