@@ -18,7 +18,7 @@ public sealed class ChildProgram : IAsyncDisposable
 
     private ChildProgram(Process process)
     {
-        _process = process;
+        (_process, Id) = (process, process.Id);
         _pump = Task.WhenAll(PumpOutputAsync(), PumpErrorsAsync());
     }
 
@@ -33,7 +33,7 @@ public sealed class ChildProgram : IAsyncDisposable
     }
 
     /// <summary>The process id.</summary>
-    public int Id => _process.Id;
+    public int Id { get; }
 
     /// <summary>Whether it has ended.</summary>
     public bool HasExited => _process.HasExited;
@@ -98,6 +98,14 @@ public sealed class ChildProgram : IAsyncDisposable
 
     /// <summary>All lines of standard output that are left, until the program closes it.</summary>
     public IAsyncEnumerable<string> ReadLinesAsync(CancellationToken cancellation = default) => _lines.Reader.ReadAllAsync(cancellation);
+
+    /// <summary>The lines of standard output that were not read yet, without waiting for more.</summary>
+    public IReadOnlyList<string> TakeLines()
+    {
+        var lines = new List<string>();
+        while (_lines.Reader.TryRead(out var line)) lines.Add(line);
+        return lines;
+    }
 
     /// <summary>Closes standard input, which asks the program to end.</summary>
     public void CloseInput() => _process.StandardInput.Close();

@@ -16,11 +16,14 @@ public sealed class MeshFront : IDisposable
     private readonly Func<string, string> _socketOf;
     private readonly Dictionary<string, GrpcChannel> _stages = [];
     private readonly GrpcChannel _channel;
+    private readonly HttpClient? _http;
 
     /// <param name="gateway"><c>http://host:port</c> or <c>unix:/path</c>.</param>
     /// <param name="socketOf">The socket of a stage's replica of a name.</param>
-    public MeshFront(string gateway, Func<string, string> socketOf)
+    /// <param name="http">The socket of the gateway's HTTP; null: it is not asked.</param>
+    public MeshFront(string gateway, Func<string, string> socketOf, string? http = null)
     {
+        if (http is not null) _http = new(new SocketsHttpHandler { ConnectCallback = UnixSocketDialer.To(http) }) { BaseAddress = new("http://localhost"), Timeout = TimeoutExtensions.Default };
         (_gateway, _socketOf) = (gateway, socketOf);
         _channel = Open(gateway);
         Images = new(_channel);
@@ -51,6 +54,15 @@ public sealed class MeshFront : IDisposable
     /// <summary>Waits until the gateway says so.</summary>
     public Task<GetStatusResponse> WhenAsync(Func<GetStatusResponse, bool> so) => PollAsync(StatusAsync, so);
 
+    /// <summary>Waits until the gateway has work with a stage, by its metrics: these it tells without asking the stage, which may stand still.</summary>
+    /// <param name="stage">The stage.</param>
+    /// <param name="replica">One of its replicas, by the end of its address; null: any.</param>
+    public Task WhenWorkingAsync(string stage, string replica = "") => PollAsync(
+        () => _http!.GetStringAsync("/metrics"),
+        text => text.Split('\n').Any(x =>
+            x.StartsWith("mesh_gateway_replica_in_flight{", StringComparison.Ordinal) && x.Contains($"stage=\"{stage}\"", StringComparison.Ordinal)
+            && x.Contains(replica + "\"", StringComparison.Ordinal) && !x.EndsWith(" 0", StringComparison.Ordinal)));
+
     /// <summary>A stage's replica as it is now, asked for directly.</summary>
     public async Task<GetStageResponse> StageAsync(string stage, int replica = 0)
     {
@@ -72,6 +84,7 @@ public sealed class MeshFront : IDisposable
     public void Dispose()
     {
         _channel.Dispose();
+        _http?.Dispose();
         foreach (var channel in _stages.Values) channel.Dispose();
     }
 

@@ -4,11 +4,13 @@ namespace Mesh.FunctionalTests;
 
 /// <summary>
 /// The whole mesh as processes on the CPU: the gateway and each replica of each stage is a program of this build, on a Unix socket of its own. One
-/// can be killed and started again. Disposing it stops all in order, and throws where one does not end as it should.
+/// can be killed and started again. Disposing it stops all in order, and throws where one does not end as it should. Where MESH_TEST_LOGS names a
+/// folder, what each process wrote is kept there.
 /// </summary>
 public sealed class ProcessMesh : IAsyncDisposable
 {
     private const string Gateway = "gateway";
+    private const string HttpSuffix = "-http";
 
     private static readonly Dictionary<string, string> Programs = new()
     {
@@ -21,11 +23,12 @@ public sealed class ProcessMesh : IAsyncDisposable
 
     private readonly TempFolder _folder = new();
     private readonly Dictionary<string, ChildProgram> _running = [];
+    private readonly HashSet<string> _hanging = [];
 
     private ProcessMesh(MeshLayout layout)
     {
         Layout = layout;
-        Front = new("unix:" + SocketOf(Gateway), SocketOf);
+        Front = FrontOf(Gateway);
     }
 
     /// <summary>Its services.</summary>
@@ -40,7 +43,7 @@ public sealed class ProcessMesh : IAsyncDisposable
     {
         Start(Gateway, replica);
         var name = MeshLayout.NameOf(Gateway, replica);
-        var front = new MeshFront("unix:" + SocketOf(name), SocketOf);
+        var front = FrontOf(name);
         await ReadyAsync(front, name);
         return front;
     }
@@ -71,7 +74,7 @@ public sealed class ProcessMesh : IAsyncDisposable
     {
         var name = MeshLayout.NameOf(service, replica);
         var settings = Layout.SettingsOf(service, SocketOf, replica);
-        (settings["Mesh:Listen:Grpc"], settings["Mesh:Listen:Http"]) = ("unix:" + SocketOf(name), "");
+        (settings["Mesh:Listen:Grpc"], settings["Mesh:Listen:Http"]) = ("unix:" + SocketOf(name), IsGateway(name) ? "unix:" + SocketOf(name + HttpSuffix) : "");
         var kind = Path.GetFileName(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory));
         var program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", Programs[service], kind, Programs[service] + ".dll"));
         _running.Add(name, ChildProgram.Start(
@@ -85,16 +88,27 @@ public sealed class ProcessMesh : IAsyncDisposable
     /// <summary>Ends a process as kill -9 does.</summary>
     public async Task KillAsync(string service, int replica = 0)
     {
-        _running.Remove(MeshLayout.NameOf(service, replica), out var program).ShouldBeTrue();
+        var name = MeshLayout.NameOf(service, replica);
+        _hanging.Remove(name);
+        _running.Remove(name, out var program).ShouldBeTrue();
         program!.Kill();
         await program.DisposeAsync();
+        Keep(name, program);
     }
 
-    /// <summary>Stops the threads of a process where they are; its connections stay open.</summary>
-    public Task HangAsync(string service, int replica = 0) => SignalAsync("-STOP", service, replica);
+    /// <summary>Stops a process where it is; its connections stay open, and nothing answers.</summary>
+    public async Task HangAsync(string service, int replica = 0)
+    {
+        _hanging.Add(MeshLayout.NameOf(service, replica)).ShouldBeTrue();
+        await SignalAsync("-STOP", MeshLayout.NameOf(service, replica));
+    }
 
     /// <summary>Ends <see cref="HangAsync"/>.</summary>
-    public Task GoOnAsync(string service, int replica = 0) => SignalAsync("-CONT", service, replica);
+    public async Task GoOnAsync(string service, int replica = 0)
+    {
+        _hanging.Remove(MeshLayout.NameOf(service, replica)).ShouldBeTrue();
+        await SignalAsync("-CONT", MeshLayout.NameOf(service, replica));
+    }
 
     /// <summary>The process id.</summary>
     public int IdOf(string service, int replica = 0) => _running[MeshLayout.NameOf(service, replica)].Id;
@@ -104,6 +118,7 @@ public sealed class ProcessMesh : IAsyncDisposable
         Front.Dispose();
         try
         {
+            foreach (var name in _hanging) await SignalAsync("-CONT", name);
             await StopAsync(_running.Where(x => IsGateway(x.Key)));
             await StopAsync(_running.Where(x => !IsGateway(x.Key)));
         }
@@ -122,6 +137,8 @@ public sealed class ProcessMesh : IAsyncDisposable
 
     private static bool IsGateway(string name) => name.StartsWith(Gateway, StringComparison.Ordinal);
 
+    private MeshFront FrontOf(string gateway) => new("unix:" + SocketOf(gateway), SocketOf, SocketOf(gateway + HttpSuffix));
+
     private async Task ReadyAsync(MeshFront front, string gateway)
     {
         while (!File.Exists(SocketOf(gateway)))
@@ -134,11 +151,22 @@ public sealed class ProcessMesh : IAsyncDisposable
 
     private string SocketOf(string name) => _folder.File(name + ".sock");
 
-    private async Task SignalAsync(string signal, string service, int replica) => await ChildProgram.RunAsync("kill", [signal, $"{IdOf(service, replica)}"]);
+    private async Task SignalAsync(string signal, string name) => await ChildProgram.RunAsync("kill", [signal, $"{_running[name].Id}"]);
+
+    private static void Keep(string name, ChildProgram program)
+    {
+        if (Environment.GetEnvironmentVariable("MESH_TEST_LOGS") is not { Length: > 0 } folder) return;
+        Directory.CreateDirectory(folder);
+        File.WriteAllText(Path.Combine(folder, $"{name}-{program.Id}.log"), string.Join('\n', program.TakeLines()) + "\n" + program.Errors);
+    }
 
     private async Task KillAllAsync()
     {
-        foreach (var program in _running.Values) await program.DisposeAsync();
+        foreach (var (name, program) in _running)
+        {
+            await program.DisposeAsync();
+            Keep(name, program);
+        }
         _running.Clear();
         Front.Dispose();
         _folder.Dispose();
