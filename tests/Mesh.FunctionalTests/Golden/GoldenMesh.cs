@@ -1,4 +1,3 @@
-using Mesh.Contracts.Common.V1;
 using Mesh.Hosting.Stages;
 using Mesh.Models.Networks;
 using Mesh.Testing;
@@ -46,7 +45,7 @@ public sealed class GoldenMesh : IAsyncLifetime
     }
 
     /// <summary>One row of a golden tensor, as a message carries it.</summary>
-    internal static Tensor Row(GoldenTensors golden, string name, int row) => WireTensors.OfFloats(RowOf(golden, name, row), golden.ShapeOf(name)[1..]);
+    internal static Tensor Row(GoldenTensors golden, string name, int row) => WireTensors.OfFloats(RowOf(golden, name, row), golden.ShapeOf(name).AsSpan(1));
 
     internal static float[] RowOf(GoldenTensors golden, string name, int row)
     {

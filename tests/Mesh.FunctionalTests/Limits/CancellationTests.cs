@@ -47,7 +47,7 @@ public sealed class CancellationTests(FlowMesh mesh)
             OwnSettings = new Dictionary<string, IReadOnlyList<(string Key, string? Value)>> { ["text"] = [("Mesh:Batching:MaxBatch", "2"), ("Mesh:Batching:MaxDelay", "00:01:00")] },
         });
         using var leave = new CancellationTokenSource();
-        var call = waiting.Front.Images.DrawAsync(FlowMesh.Plain("left"), leave.Token);
+        var call = waiting.Front.Images.DrawAsync(FlowMesh.Plain("left"), cancel: leave.Token);
         await waiting.Front.WhenStageAsync("text", x => x.Waiting == 1);
 
         await leave.CancelAsync();
@@ -82,7 +82,7 @@ public sealed class CancellationTests(FlowMesh mesh)
     {
         var before = await mesh.Front.CountersAsync(stage);
         using var leave = new CancellationTokenSource();
-        var call = mesh.Images.DrawAsync(request, leave.Token);
+        var call = mesh.Images.DrawAsync(request, cancel: leave.Token);
         await mesh.Front.WhenStageAsync(stage, x => x.Running == 1);
 
         await leave.CancelAsync();
@@ -98,5 +98,5 @@ public sealed class CancellationTests(FlowMesh mesh)
         (await mesh.Images.DrawAsync(FlowMesh.Plain())).File().ShouldNotBeEmpty();
     }
 
-    private Task IdleAsync() => mesh.Front.WhenAsync(x => x.Calls == 0 && x.Replicas.All(y => y.InFlight == 0));
+    private async Task IdleAsync() => await mesh.Front.WhenAsync(x => x.Calls == 0 && x.Replicas.All(y => y.InFlight == 0));
 }

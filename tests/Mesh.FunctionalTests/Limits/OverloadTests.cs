@@ -19,7 +19,7 @@ public sealed class OverloadTests(FlowMesh mesh)
         var two = FlowMesh.Slow();
         two.Count = 2;
         using var leave = new CancellationTokenSource();
-        var holding = small.Images.DrawAsync(two, leave.Token);
+        var holding = small.Images.DrawAsync(two, cancel: leave.Token);
         await small.WhenAsync(x => x.Replicas.Single(y => y.Stage == "generator").InFlight == 2);
 
         var fault = await small.Images.DrawAsync(FlowMesh.Plain()).FaultAsync();
@@ -42,7 +42,7 @@ public sealed class OverloadTests(FlowMesh mesh)
             OwnSettings = new Dictionary<string, IReadOnlyList<(string Key, string? Value)>> { ["generator"] = [("Mesh:Batching:MaxQueue", "1"), ("Mesh:Batching:MaxBatch", "1")] },
         });
         using var leave = new CancellationTokenSource();
-        var running = tight.Front.Images.DrawAsync(FlowMesh.Slow(), leave.Token);
+        var running = tight.Front.Images.DrawAsync(FlowMesh.Slow(), cancel: leave.Token);
         await tight.Front.WhenStageAsync("generator", x => x.Running == 1);
         var waiting = tight.Front.Images.DrawAsync(FlowMesh.Plain());
         await tight.Front.WhenStageAsync("generator", x => x.Waiting == 1);

@@ -50,10 +50,10 @@ internal sealed class Drawn(IReadOnlyList<GenerateResponse> events)
 internal static class Drawing
 {
     /// <summary>Draws, and reads to the end. Every call has a deadline, so that none can hang a test.</summary>
-    public static Task<Drawn> DrawAsync(this ImageService.ImageServiceClient images, GenerateRequest request, CancellationToken cancel = default, TimeSpan? deadline = null) =>
+    public static Task<Drawn> DrawAsync(this ImageService.ImageServiceClient images, GenerateRequest request, TimeSpan? deadline = null, CancellationToken cancel = default) =>
         images.DrawAsync(request, new CallOptions(deadline: DateTime.UtcNow + (deadline ?? TimeoutExtensions.Default), cancellationToken: cancel));
 
-    /// <inheritdoc cref="DrawAsync(ImageService.ImageServiceClient, GenerateRequest, CancellationToken, TimeSpan?)"/>
+    /// <inheritdoc cref="DrawAsync(ImageService.ImageServiceClient, GenerateRequest, TimeSpan?, CancellationToken)"/>
     public static async Task<Drawn> DrawAsync(this ImageService.ImageServiceClient images, GenerateRequest request, CallOptions options)
     {
         using var call = images.Generate(request, options);

@@ -56,12 +56,13 @@ public sealed class MeshFront : IDisposable
 
     /// <summary>Waits until the gateway has work with a stage, by its metrics: these it tells without asking the stage, which may stand still.</summary>
     /// <param name="stage">The stage.</param>
-    /// <param name="replica">One of its replicas, by the end of its address; null: any.</param>
-    public Task WhenWorkingAsync(string stage, string replica = "") => PollAsync(
-        () => _http!.GetStringAsync("/metrics"),
-        text => text.Split('\n').Any(x =>
-            x.StartsWith("mesh_gateway_replica_in_flight{", StringComparison.Ordinal) && x.Contains($"stage=\"{stage}\"", StringComparison.Ordinal)
-            && x.Contains(replica + "\"", StringComparison.Ordinal) && !x.EndsWith(" 0", StringComparison.Ordinal)));
+    /// <param name="replica">One of its replicas, by the end of its address; empty: any.</param>
+    public Task WhenWorkingAsync(string stage, string replica = "") => WhenMetricsAsync(lines => lines.Any(x =>
+        x.StartsWith("mesh_gateway_replica_in_flight{", StringComparison.Ordinal) && x.Contains($"stage=\"{stage}\"", StringComparison.Ordinal)
+        && x.Contains(replica + "\"", StringComparison.Ordinal) && !x.EndsWith(" 0", StringComparison.Ordinal)));
+
+    /// <summary>Waits until every permit for an image is back.</summary>
+    public Task WhenNoPermitIsOutAsync() => WhenMetricsAsync(lines => lines.Contains("mesh_gateway_in_flight 0"));
 
     /// <summary>A stage's replica as it is now, asked for directly.</summary>
     public async Task<GetStageResponse> StageAsync(string stage, int replica = 0)
@@ -100,6 +101,8 @@ public sealed class MeshFront : IDisposable
             await Task.Delay(Interval);
         }
     }
+
+    private async Task WhenMetricsAsync(Func<IReadOnlyList<string>, bool> so) => await PollAsync(async () => (await _http!.GetStringAsync("/metrics")).Split('\n'), so);
 
     private static GrpcChannel Open(string address)
     {

@@ -188,5 +188,5 @@ public sealed class RedisTests(RedisMesh mesh) : IClassFixture<RedisMesh>
         throw new InvalidOperationException("It never was found in Redis.");
     }
 
-    private Task RunAsync(string script) => ChildProgram.RunAsync("redis-cli", ["-p", $"{mesh.Redis.Port}", "eval", script, "0"]);
+    private async Task RunAsync(string script) => await ChildProgram.RunAsync("redis-cli", ["-p", $"{mesh.Redis.Port}", "eval", script, "0"]);
 }
