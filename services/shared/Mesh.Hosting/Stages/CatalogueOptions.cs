@@ -150,11 +150,25 @@ public sealed class ModelMemoryOptions
 {
     public const string SectionName = "ModelMemory";
 
-    /// <summary>Most bytes of weights at once. Absent: half of the device's memory.</summary>
+    private const string CpuName = "cpu";
+    private const int ShareOfCpu = 4;
+    private const int ShareOfGpu = 2;
+
+    /// <summary>
+    /// Most bytes of weights at once. Absent: a quarter of the machine's memory on a CPU, which the other stages, their work and everything else
+    /// live in too; half of the device's own memory on a GPU, which is one stage's alone unless <c>Device:AllowShared</c> says otherwise.
+    /// </summary>
     [Range(1L, long.MaxValue)]
     public long? BudgetBytes { get; set; }
 
     /// <summary>How long a model that is asked for waits for memory that others are using.</summary>
     [Range(typeof(TimeSpan), "00:00:00", "00:10:00")]
     public TimeSpan Patience { get; set; } = TimeSpan.FromSeconds(20);
+
+    /// <summary><see cref="BudgetBytes"/>, or what stands for it on that device; at least 1.</summary>
+    public long BudgetOn(StageDevice device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        return BudgetBytes ?? Math.Max(1, device.MemoryBytes / (device.Name == CpuName ? ShareOfCpu : ShareOfGpu));
+    }
 }

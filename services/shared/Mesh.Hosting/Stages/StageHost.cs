@@ -63,7 +63,7 @@ public static class StageHost
         var memory = services.GetRequiredService<IOptions<ModelMemoryOptions>>().Value;
         return new(
             services.GetRequiredService<IModelSource<TModel>>(),
-            memory.BudgetBytes ?? Math.Max(1, services.GetRequiredService<StageDevice>().MemoryBytes / 2),
+            memory.BudgetOn(services.GetRequiredService<StageDevice>()),
             memory.Patience,
             services.GetRequiredService<TimeProvider>(),
             services.GetRequiredService<ILogger<ModelStore<TModel>>>());
