@@ -42,7 +42,7 @@ internal sealed class DecodeEndpoint : DecoderService.DecoderServiceBase
         var (height, width) = ((int)request.Latent.Shape[1], (int)request.Latent.Shape[2]);
         if (Math.Min(height, width) < 1 || Math.Max(height, width) * (long)stage.Factor > MostPixelsASide)
             throw MeshException.InvalidArgument("latent.shape", $"must give a picture from {stage.Factor} to {MostPixelsASide} pixels a side");
-        var result = await _engine.RunAsync(lease, null, new(preview, height, width), new(values, work.Cancelled), work).ConfigureAwait(false);
+        var result = await _engine.RunAsync(lease, null, new(preview, height, width), new(values), work).ConfigureAwait(false);
         var picture = result.Value;
         await answer(new DecodeResponse
         {

@@ -1,3 +1,4 @@
+using Mesh.Batching;
 using Mesh.Hosting.Stages;
 using Mesh.Models.Pipelines;
 using static TorchSharp.torch;
@@ -12,24 +13,17 @@ internal sealed class DecodeWork : IStageWork<DecoderModel, DecodeKey, DecodeIte
 
     public string Stage => "decoder";
 
-    public IReadOnlyList<DecodedPicture> Run(
-        DecoderModel model, DecoderModel? companion, DecodeKey key, IReadOnlyList<DecodeItem> items, CancellationToken unwanted)
+    public void Run(DecoderModel model, DecoderModel? companion, DecodeKey key, IBatch<DecodeItem, DecodedPicture> batch)
     {
         var stage = key.Preview ? model.Preview! : model.Full;
-        var results = new DecodedPicture[items.Count];
-        for (var i = 0; i < items.Count; i++)
-        {
-            unwanted.ThrowIfCancellationRequested();
-            if (!items[i].Unwanted.IsCancellationRequested) results[i] = Decode(stage, key, items[i]);
-        }
-        return results;
+        batch.Each(item => Decode(stage, key, item));
     }
 
     public Rehearsal<DecodeKey, DecodeItem> Rehearse(DecoderModel model, int size)
     {
         var side = model.Side / model.Full.Factor;
         var values = new float[model.Full.LatentChannels * side * side];
-        return new(new(false, side, side), [.. Enumerable.Repeat(new DecodeItem(values, CancellationToken.None), size)]);
+        return new(new(false, side, side), [.. Enumerable.Repeat(new DecodeItem(values), size)]);
     }
 
     private static DecodedPicture Decode(DecodeStage stage, DecodeKey key, DecodeItem item)

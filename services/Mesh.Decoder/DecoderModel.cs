@@ -23,8 +23,7 @@ internal readonly record struct DecodeKey(bool Preview, int Height, int Width);
 
 /// <summary>A latent to decode.</summary>
 /// <param name="Values">[channels, height, width].</param>
-/// <param name="Unwanted">Cancelled when nobody wants it any more.</param>
-internal sealed record DecodeItem(float[] Values, CancellationToken Unwanted);
+internal sealed record DecodeItem(float[] Values);
 
 /// <summary>What became of it.</summary>
 /// <param name="Pixels">[height, width, 3].</param>

@@ -43,6 +43,14 @@ internal static class GenerateChecks
         if (faults.Count > 0) throw MeshException.InvalidArguments(faults);
     }
 
+    /// <summary>Whether both texts, where both say what made them, were made by the same encoder.</summary>
+    public static void CheckTexts(GenerateRequest request)
+    {
+        var (prompt, negative) = (request.Prompt?.ModelVersion ?? "", request.NegativePrompt?.ModelVersion ?? "");
+        if (prompt.Length > 0 && negative.Length > 0 && prompt != negative)
+            throw MeshException.InvalidArgument("negative_prompt.model_version", $"is {negative}, but the prompt's is {prompt}: one text encoder must have made both");
+    }
+
     /// <summary>An embedding of the model's own shape.</summary>
     public static EmbeddedText Embedding(Embedding? embedding, string field, DenoiserPart model)
     {

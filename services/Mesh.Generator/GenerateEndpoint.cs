@@ -44,6 +44,8 @@ internal sealed class GenerateEndpoint : GeneratorService.GeneratorServiceBase
             request.Control is { } c ? WireTensors.Bytes(c.Image, "control.image", 3, request.HeightPx, request.WidthPx) : null,
             request.Noise is { } n ? WireTensors.Floats(n, "noise", model.Stage.LatentChannels, request.HeightPx / model.Stage.Factor, request.WidthPx / model.Stage.Factor) : null,
             work.Cancelled);
+        GenerateChecks.CheckTexts(request);
+        using var files = await model.TakeAsync(loras).ConfigureAwait(false);
         using var control = await ControlAsync(request, model, work.Cancelled).ConfigureAwait(false);
         var result = await _engine.RunAsync(lease, control, KeyOf(request, loras), item, work).ConfigureAwait(false);
         var latent = result.Value;

@@ -1,7 +1,6 @@
+using Mesh.Batching;
 using Mesh.Hosting.Stages;
-using Mesh.Models.Lora;
 using Mesh.Models.Pipelines;
-using Mesh.Models.Weights;
 using static TorchSharp.torch;
 
 namespace Mesh.Generator;
@@ -13,26 +12,12 @@ internal sealed class GenerateWork : IStageWork<GeneratorPart, GenerateKey, Gene
 
     public string Stage => "generator";
 
-    public IReadOnlyList<MadeLatent> Run(
-        GeneratorPart model, GeneratorPart? companion, GenerateKey key, IReadOnlyList<GenerateItem> items, CancellationToken unwanted)
+    public void Run(GeneratorPart model, GeneratorPart? companion, GenerateKey key, IBatch<GenerateItem, MadeLatent> batch)
     {
         var denoiser = (DenoiserPart)model;
-        Merge(denoiser, key.Loras);
-        var results = new MadeLatent[items.Count];
-        for (var i = 0; i < items.Count; i++)
-        {
-            unwanted.ThrowIfCancellationRequested();
-            if (items[i].Unwanted.IsCancellationRequested) continue;
-            try
-            {
-                results[i] = Draw(denoiser, companion as ControlPart, key, items[i]);
-            }
-            catch (OperationCanceledException) when (items[i].Unwanted.IsCancellationRequested)
-            {
-                // Nobody waits for this one any more; the others of the batch go on.
-            }
-        }
-        return results;
+        denoiser.Merge(key.Loras);
+        // All steps of one image before the next one's: it is answered as early as it can be, and no image sees another.
+        batch.Each(item => Draw(denoiser, companion as ControlPart, key, item));
     }
 
     public Rehearsal<GenerateKey, GenerateItem> Rehearse(GeneratorPart model, int size)
@@ -48,18 +33,6 @@ internal sealed class GenerateWork : IStageWork<GeneratorPart, GenerateKey, Gene
             new(denoiser.Side, denoiser.Side, steps, (float)recipe.Guidance, LoraSet.None, null),
             [.. Enumerable.Range(0, size).Select(i => new GenerateItem(i, text, negative, null, null, CancellationToken.None))],
             (double)recipe.Steps / steps);
-    }
-
-    private static void Merge(DenoiserPart model, LoraSet loras)
-    {
-        try
-        {
-            model.Loras.Use([.. loras.Choices.Select(x => (x.Name, (double)x.Weight))]);
-        }
-        catch (Exception e) when (e is IOException or WeightFileException or LoraFormatException)
-        {
-            throw StageFaults.UnusableLora(loras, e);
-        }
     }
 
     private static MadeLatent Draw(DenoiserPart model, ControlPart? control, GenerateKey key, GenerateItem item)

@@ -1,6 +1,8 @@
+using Mesh.Hosting.Stages;
 using Mesh.Models.Lora;
 using Mesh.Models.Networks;
 using Mesh.Models.Pipelines;
+using Mesh.Models.Weights;
 
 namespace Mesh.Generator;
 
@@ -32,6 +34,32 @@ internal sealed class DenoiserPart(DenoiseStage stage, LoraShelf loras, int? pos
 
     /// <summary>Whether guidance runs the network on a negative prompt too; a model that is told the scale does without.</summary>
     public bool NeedsNegative(double guidance) => Mesh.Models.Recipes.Guidance.IsActive(guidance) && Config.TimeCondProjDim is null;
+
+    /// <summary>Reads the files of LoRAs and keeps them until disposed of, so that <see cref="Merge"/> finds them there.</summary>
+    public async Task<IDisposable> TakeAsync(LoraSet loras)
+    {
+        try
+        {
+            return await Loras.TakeAsync([.. loras.Choices.Select(x => x.Name)]).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or WeightFileException or LoraFormatException)
+        {
+            throw StageFaults.UnusableLora(loras, e);
+        }
+    }
+
+    /// <summary>Changes the weights by these LoRAs and no others. On the device's thread.</summary>
+    public void Merge(LoraSet loras)
+    {
+        try
+        {
+            Loras.Use([.. loras.Choices.Select(x => (x.Name, (double)x.Weight))]);
+        }
+        catch (Exception e) when (e is IOException or WeightFileException or LoraFormatException)
+        {
+            throw StageFaults.UnusableLora(loras, e);
+        }
+    }
 
     public override void Dispose()
     {

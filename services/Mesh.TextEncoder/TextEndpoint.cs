@@ -36,7 +36,8 @@ internal sealed class TextEndpoint : TextEncoderService.TextEncoderServiceBase
         Check(request);
         var loras = LoraSet.Read(request.Loras, _catalogue, id);
         using var lease = await _engine.Models.AcquireAsync(id, request.Model?.Version ?? "", work.Cancelled).ConfigureAwait(false);
-        var result = await _engine.RunAsync(lease, null, loras, new TextItem(request.Prompt, request.Absent, work.Cancelled), work).ConfigureAwait(false);
+        using var files = await lease.Model.TakeAsync(loras).ConfigureAwait(false);
+        var result = await _engine.RunAsync(lease, null, loras, new TextItem(request.Prompt, request.Absent), work).ConfigureAwait(false);
         var text = result.Value;
         await answer(new EncodeResponse
         {

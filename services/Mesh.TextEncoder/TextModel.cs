@@ -1,5 +1,7 @@
+using Mesh.Hosting.Stages;
 using Mesh.Models.Lora;
 using Mesh.Models.Pipelines;
+using Mesh.Models.Weights;
 
 namespace Mesh.TextEncoder;
 
@@ -15,6 +17,32 @@ internal sealed record TextModel(TextStage Stage, LoraShelf Loras, bool ZerosFor
     /// <summary>Width of the pooled text; null for models without.</summary>
     public int? PooledWidth => Stage.Encoders.Count == 2 ? Stage.Encoders[1].Config.ProjectionDim : null;
 
+    /// <summary>Reads the files of LoRAs and keeps them until disposed of, so that <see cref="Merge"/> finds them there.</summary>
+    public async Task<IDisposable> TakeAsync(LoraSet loras)
+    {
+        try
+        {
+            return await Loras.TakeAsync([.. loras.Choices.Select(x => x.Name)]).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or WeightFileException or LoraFormatException)
+        {
+            throw StageFaults.UnusableLora(loras, e);
+        }
+    }
+
+    /// <summary>Changes the weights by these LoRAs and no others. On the device's thread.</summary>
+    public void Merge(LoraSet loras)
+    {
+        try
+        {
+            Loras.Use([.. loras.Choices.Select(x => (x.Name, (double)x.Weight))]);
+        }
+        catch (Exception e) when (e is IOException or WeightFileException or LoraFormatException)
+        {
+            throw StageFaults.UnusableLora(loras, e);
+        }
+    }
+
     public void Dispose()
     {
         Loras.Dispose();
@@ -25,8 +53,7 @@ internal sealed record TextModel(TextStage Stage, LoraShelf Loras, bool ZerosFor
 /// <summary>A prompt to encode.</summary>
 /// <param name="Prompt">The text.</param>
 /// <param name="Absent">It stands for a negative prompt that was not given; the text is empty then.</param>
-/// <param name="Unwanted">Cancelled when nobody wants it any more.</param>
-internal sealed record TextItem(string Prompt, bool Absent, CancellationToken Unwanted);
+internal sealed record TextItem(string Prompt, bool Absent);
 
 /// <summary>What became of a prompt.</summary>
 /// <param name="Context">[positions, width].</param>

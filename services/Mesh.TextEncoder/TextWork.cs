@@ -1,6 +1,5 @@
+using Mesh.Batching;
 using Mesh.Hosting.Stages;
-using Mesh.Models.Lora;
-using Mesh.Models.Weights;
 using static TorchSharp.torch;
 
 namespace Mesh.TextEncoder;
@@ -10,37 +9,20 @@ internal sealed class TextWork : IStageWork<TextModel, LoraSet, TextItem, Encode
 {
     public string Stage => "text";
 
-    public IReadOnlyList<EncodedText> Run(TextModel model, TextModel? companion, LoraSet key, IReadOnlyList<TextItem> items, CancellationToken unwanted)
+    public void Run(TextModel model, TextModel? companion, LoraSet key, IBatch<TextItem, EncodedText> batch)
     {
-        Merge(model, key);
-        var known = new Dictionary<(string, bool), EncodedText>();
-        var results = new EncodedText[items.Count];
-        for (var i = 0; i < items.Count; i++)
+        model.Merge(key);
+        var known = new Dictionary<TextItem, EncodedText>();
+        batch.Each(item =>
         {
-            unwanted.ThrowIfCancellationRequested();
-            var item = items[i];
-            if (item.Unwanted.IsCancellationRequested) continue;
-            if (!known.TryGetValue((item.Prompt, item.Absent), out var encoded))
-                known[(item.Prompt, item.Absent)] = encoded = item.Absent && model.ZerosForAbsent ? Zeros(model) : Encode(model, item.Prompt);
-            results[i] = encoded;
-        }
-        return results;
+            if (!known.TryGetValue(item, out var encoded))
+                known[item] = encoded = item.Absent && model.ZerosForAbsent ? Zeros(model) : Encode(model, item.Prompt);
+            return encoded;
+        });
     }
 
     public Rehearsal<LoraSet, TextItem> Rehearse(TextModel model, int size) =>
-        new(LoraSet.None, [.. Enumerable.Range(0, size).Select(i => new TextItem($"a picture of {i} red apples", false, CancellationToken.None))]);
-
-    private static void Merge(TextModel model, LoraSet loras)
-    {
-        try
-        {
-            model.Loras.Use([.. loras.Choices.Select(x => (x.Name, (double)x.Weight))]);
-        }
-        catch (Exception e) when (e is IOException or WeightFileException or LoraFormatException)
-        {
-            throw StageFaults.UnusableLora(loras, e);
-        }
-    }
+        new(LoraSet.None, [.. Enumerable.Range(0, size).Select(i => new TextItem($"a picture of {i} red apples", false))]);
 
     private static EncodedText Encode(TextModel model, string prompt)
     {

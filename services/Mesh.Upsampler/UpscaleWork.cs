@@ -1,3 +1,4 @@
+using Mesh.Batching;
 using Mesh.Hosting.Stages;
 using Mesh.Models.Networks;
 
@@ -11,16 +12,8 @@ internal sealed class UpscaleWork : IStageWork<UpsamplerNetwork, AnyPicture, Ups
 {
     public string Stage => "upsampler";
 
-    public IReadOnlyList<FinishedTile?> Run(UpsamplerNetwork model, UpsamplerNetwork? companion, AnyPicture key, IReadOnlyList<UpscaleJob> items, CancellationToken unwanted)
-    {
-        var results = new FinishedTile?[items.Count];
-        for (var i = 0; i < results.Length; i++)
-        {
-            unwanted.ThrowIfCancellationRequested();
-            results[i] = items[i].Step(model.Upscaler);
-        }
-        return results;
-    }
+    public void Run(UpsamplerNetwork model, UpsamplerNetwork? companion, AnyPicture key, IBatch<UpscaleJob, FinishedTile?> batch) =>
+        batch.Each(job => job.Step(model.Upscaler));
 
     public Rehearsal<AnyPicture, UpscaleJob> Rehearse(UpsamplerNetwork model, int size)
     {

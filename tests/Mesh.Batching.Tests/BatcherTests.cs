@@ -83,6 +83,17 @@ public sealed class BatcherTests : IAsyncDisposable
     }
 
     [Fact]
+    public void Submit_CancelledAlready_IsCountedByItsDeadline()
+    {
+        var over = new CancellationToken(canceled: true);
+
+        Should.Throw<OperationCanceledException>(() => { _ = _batcher.SubmitAsync("a", 1, _time.GetUtcNow(), over); });
+        Should.Throw<OperationCanceledException>(() => { _ = _batcher.SubmitAsync("a", 1, null, over); });
+
+        (_batcher.Statistics.Expired, _batcher.Statistics.Cancelled).ShouldBe((1L, 1L));
+    }
+
+    [Fact]
     public async Task Batch_TakesTheOldestKey_AndOnlyItsLike()
     {
         var busy = Submit("z", 0);

@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 
 namespace Mesh.Batching.Tests;
 
-/// <summary>A device whose batches start and end when the test says so.</summary>
+/// <summary>A device whose batches start and end when the test says so; their items go through it together.</summary>
 internal sealed class Device
 {
     private readonly SemaphoreSlim _gate = new(0);
@@ -14,14 +14,14 @@ internal sealed class Device
 
     public Action Working { get; set; } = () => { };
 
-    public IReadOnlyList<int> Process(string key, IReadOnlyList<int> items, CancellationToken unwanted)
+    public void Process(string key, IBatch<int, int> batch)
     {
-        Unwanted = unwanted;
-        _started.Add(items, CancellationToken.None);
+        Unwanted = batch.Unwanted;
+        _started.Add(batch.Items, CancellationToken.None);
         if (!_gate.Wait(TimeSpan.FromSeconds(30), CancellationToken.None)) throw new TimeoutException("The test never let the batch go.");
         Working();
         if (Fault is { } fault) throw fault;
-        return [.. items.Select(x => x * 10)];
+        for (var i = 0; i < batch.Items.Count; i++) batch.Complete(i, batch.Items[i] * 10);
     }
 
     /// <summary>Waits for the next batch to start and gives its items.</summary>

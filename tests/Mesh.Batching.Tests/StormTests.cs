@@ -14,7 +14,7 @@ public sealed class StormTests
         const int calls = 2000;
         var random = new Random(seed);
         await using var batcher = new Batcher<int, int, int>(
-            new BatcherOptions { MaxBatch = 5, MaxQueue = calls }, (key, items, _) => [.. items.Select(x => x * 3 + key)], "storm");
+            new BatcherOptions { MaxBatch = 5, MaxQueue = calls }, (key, batch) => batch.Each(x => x * 3 + key), "storm");
         var plans = Enumerable.Range(0, calls).Select(i => (Item: i, Key: random.Next(3), Cancels: random.Next(4) == 0)).ToArray();
 
         var outcomes = await Task.WhenAll(plans.Select(plan => Task.Run(async () =>

@@ -1,3 +1,4 @@
+using Mesh.Batching;
 using Mesh.Hosting.Stages;
 using Mesh.Testing;
 
@@ -35,22 +36,23 @@ internal sealed class FakeWork : IStageWork<FakeModel, int, string, string>
     /// <summary>Lets one held batch end.</summary>
     public void EndOne() => _mayEnd.Release();
 
-    public IReadOnlyList<string> Run(FakeModel model, FakeModel? companion, int key, IReadOnlyList<string> items, CancellationToken unwanted)
+    public void Run(FakeModel model, FakeModel? companion, int key, IBatch<string, string> batch)
     {
+        var items = batch.Items;
         if (items[0] == "rehearsal")
         {
             Thread.SpinWait(1000 * items.Count); // so that it costs something
-            return items;
+            return;
         }
         lock (_gate) _batches.Add((key, items));
         _begun.Release();
         if (Holds)
         {
             _mayEnd.Wait(TimeoutExtensions.Default, CancellationToken.None).ShouldBeTrue(); // whether it is wanted or not
-            WasUnwanted = unwanted.IsCancellationRequested;
+            WasUnwanted = batch.Unwanted.IsCancellationRequested;
         }
         RanOnFreed |= model.IsFreed || companion?.IsFreed == true;
-        return [.. items.Select(x => $"{model.Id}{model.Version}:{x}")];
+        for (var i = 0; i < items.Count; i++) batch.Complete(i, $"{model.Id}{model.Version}:{items[i]}");
     }
 
     public Rehearsal<int, string> Rehearse(FakeModel model, int size)

@@ -19,7 +19,7 @@ public sealed class GeneratorStageTests(ModelFolders folders)
         ("width 0", "width_px"), ("width 7", "width_px"), ("width 100000", "width_px"), ("height -8", "height_px"),
         ("steps 0", "steps"), ("steps 1001", "steps"), ("guidance NaN", "guidance"), ("guidance -1", "guidance"),
         ("no prompt", "prompt"), ("no negative", "negative_prompt"), ("narrow", "prompt.context.shape"), ("short", "prompt.context.shape"),
-        ("pooled", "prompt.pooled"), ("cut", "prompt.context.data"), ("type", "prompt.context.data_type"), ("noise", "noise.shape"),
+        ("pooled", "prompt.pooled"), ("versions", "negative_prompt.model_version"), ("cut", "prompt.context.data"), ("type", "prompt.context.data_type"), ("noise", "noise.shape"),
         ("lora weight", "loras[0].weight"), ("lora twice", "loras[1].name"), ("lora without name", "loras[0].name"),
         ("control without name", "control.model"), ("control image", "control.image.shape"), ("control scale", "control.scale"), ("control end", "control.end"),
     ];
@@ -41,6 +41,29 @@ public sealed class GeneratorStageTests(ModelFolders folders)
         answers[13].Timings.BatchSize.ShouldBe(8);
         answers[13].Latent.ShouldBe(alone.Latent);
         answers.Values.Select(x => x.Latent.Values.Data).Distinct().Count().ShouldBe(9);
+    }
+
+    [Fact]
+    public async Task Generate_FirstOfABatch_IsAnsweredWhileTheOthersRun()
+    {
+        await using var stage = await StartAsync();
+        using var call = Call(stage);
+        var alone = await call.AskAsync(Request(1, seed: 5, steps: 400));
+        await call.SendAsync(Request(100, steps: 40));
+        await stage.WhenAsync(x => x.Running == 1);
+        for (var i = 2; i < 5; i++) await call.SendAsync(Request(i, seed: (ulong)i + 3, steps: 400));
+        (await call.NextAsync()).Id.ShouldBe(100);
+
+        var first = await call.NextAsync();
+        await call.SendAsync(new GenerateRequest { Id = 4, Cancel = true });
+        await call.SendAsync(new GenerateRequest { Id = 3, Cancel = true });
+
+        (first.Id, first.Timings.BatchSize).ShouldBe((2, 3));
+        first.Latent.ShouldBe(alone.Latent);
+        for (var i = 0; i < 2; i++) (await call.NextAsync()).Failure.ShouldBe(StatusCode.Cancelled, "CANCELLED");
+        var statistics = await stage.WhenAsync(x => x.Batches == 3);
+        (statistics.Completed, statistics.Cancelled).ShouldBe((3, 2));
+        statistics.WastedUs.ShouldBeLessThan(statistics.BusyUs / 2);
     }
 
     [Fact]
@@ -189,6 +212,10 @@ public sealed class GeneratorStageTests(ModelFolders folders)
             case "guidance -1": x.Guidance = -1; break;
             case "no prompt": x.Prompt = null; break;
             case "no negative": x.Guidance = 2; break;
+            case "versions":
+                (x.Guidance, x.Prompt.ModelVersion, x.NegativePrompt) = (2, "a", x.Prompt.Clone());
+                x.NegativePrompt.ModelVersion = "b";
+                break;
             case "narrow": x.Prompt.Context = WireTensors.OfFloats(new float[Positions * 31], Positions, 31); break;
             case "short": x.Prompt.Context = WireTensors.OfFloats(new float[76 * Width], 76, Width); break;
             case "pooled": x.Prompt.Pooled = WireTensors.OfFloats(new float[8], 8); break;

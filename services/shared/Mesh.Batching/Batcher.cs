@@ -2,19 +2,18 @@ namespace Mesh.Batching;
 
 /// <summary>
 /// The queue before one device. Items wait until the device is free; only then a batch is formed, of the oldest item that is still
-/// wanted and of those behind it that have its key. One thread runs all batches; callers go on elsewhere.
+/// wanted and of those behind it that have its key. One thread runs all batches; callers go on elsewhere, each as soon as its own item is done.
 /// </summary>
 /// <typeparam name="TKey">What items must have in common to share a batch.</typeparam>
 /// <typeparam name="TItem">The work.</typeparam>
 /// <typeparam name="TResult">What the device makes of one item.</typeparam>
-public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
+public sealed partial class Batcher<TKey, TItem, TResult> : IAsyncDisposable
     where TKey : IEquatable<TKey>
 {
-    /// <summary>Runs one batch on the device's thread; returns one result an item, in order.</summary>
+    /// <summary>Runs one batch on the device's thread. What it throws fails the items that have not ended by then.</summary>
     /// <param name="key">What the items have in common.</param>
-    /// <param name="items">At least one, at most <see cref="BatcherOptions.MaxBatch"/>.</param>
-    /// <param name="unwanted">Cancelled once nobody wants any item of the batch: stop where that is safe.</param>
-    public delegate IReadOnlyList<TResult> Process(TKey key, IReadOnlyList<TItem> items, CancellationToken unwanted);
+    /// <param name="batch">At least one item, at most <see cref="BatcherOptions.MaxBatch"/>; takes each one's result as soon as it is there.</param>
+    public delegate void Process(TKey key, IBatch<TItem, TResult> batch);
 
     private static readonly TimeSpan LeastRetry = TimeSpan.FromMilliseconds(10);
 
@@ -28,6 +27,7 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _abandon = new();
     private Counters _counters;
+    private RunningBatch? _running;
     private bool _draining;
     private bool _disposed;
 
@@ -70,10 +70,18 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
     /// <param name="cancel">Ends the returned task at once; an item that still waits is then never run.</param>
     /// <exception cref="QueueFullException"><see cref="BatcherOptions.MaxQueue"/> items wait already.</exception>
     /// <exception cref="DrainingException">The batcher is being disposed.</exception>
-    /// <exception cref="ExpiredException">The deadline passed before the item's batch was formed (by the returned task).</exception>
+    /// <exception cref="ExpiredException">The deadline passed before the item's batch was formed, or its turn in the batch came (by the returned task).</exception>
     public Task<BatchResult<TResult>> SubmitAsync(TKey key, TItem item, DateTimeOffset? deadline, CancellationToken cancel)
     {
-        cancel.ThrowIfCancellationRequested();
+        if (cancel.IsCancellationRequested)
+        {
+            lock (_gate)
+            {
+                if (deadline <= _time.GetUtcNow()) _counters.Expired++;
+                else _counters.Cancelled++;
+            }
+            throw new OperationCanceledException(cancel);
+        }
         var pending = new Pending<TKey, TItem, TResult>(key, item, _time.GetTimestamp(), deadline, cancel);
         LinkedListNode<Pending<TKey, TItem, TResult>> node;
         lock (_gate)
@@ -137,11 +145,11 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
     {
         lock (_gate)
         {
-            var queued = node.List is not null;
-            if (queued && node.Value.Deadline <= _time.GetUtcNow()) _counters.Expired++;
+            var waits = node.List is not null || _running is null || _running.IsAwaitedBy(node.Value);
+            if (waits && node.Value.Deadline <= _time.GetUtcNow()) _counters.Expired++;
             else _counters.Cancelled++;
-            if (queued) _waiting.Remove(node);
-            else if (_counters.Batch is { } batch && batch.All(x => !x.IsWanted)) _counters.Unwanted?.Cancel();
+            if (node.List is not null) _waiting.Remove(node);
+            else _running?.StopIfUnwanted();
         }
     }
 
@@ -150,8 +158,15 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
         while (true)
         {
             _arrived.Wait();
-            if (NextJob() is { } job) job();
-            else if (FormBatch() is { } batch) Run(batch);
+            if (NextJob() is { } job)
+            {
+                job();
+            }
+            else
+            {
+                using var batch = FormBatch();
+                batch?.Run();
+            }
             lock (_gate)
             {
                 if (_draining && _waiting.Count == 0 && _jobs.Count == 0) break;
@@ -181,7 +196,7 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
     }
 
     /// <summary>The oldest wanted item and those that fit it, or null where nobody wants anything.</summary>
-    private List<Pending<TKey, TItem, TResult>>? FormBatch()
+    private RunningBatch? FormBatch()
     {
         WaitForMore();
         List<Pending<TKey, TItem, TResult>> left = [], batch = [];
@@ -201,16 +216,23 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
                 }
                 node = next;
             }
-            if (batch.Count > 0) _counters.Start(batch);
+            if (batch.Count > 0) _running = new(this, batch);
+            _counters.Running = batch.Count;
             if (_waiting.Count > 0) _arrived.Release();
         }
-        foreach (var pending in left)
+        foreach (var pending in left.Where(x => x.TryClaim()))
         {
-            var closed = pending.TrySetException(abandoned ? new DrainingException() : new ExpiredException(_time.GetElapsedTime(pending.Submitted)));
-            lock (_gate) _counters.Leave(closed, abandoned);
+            lock (_gate)
+            {
+                if (abandoned) _counters.Failed++;
+                else _counters.Expired++;
+            }
+            pending.SetException(abandoned ? new DrainingException() : Expired(pending));
         }
-        return batch.Count > 0 ? batch : null;
+        return batch.Count > 0 ? _running : null;
     }
+
+    private ExpiredException Expired(Pending<TKey, TItem, TResult> pending) => new(_time.GetElapsedTime(pending.Submitted));
 
     /// <summary>Gives a batch that is not full its <see cref="BatcherOptions.MaxDelay"/>.</summary>
     private void WaitForMore()
@@ -235,76 +257,10 @@ public sealed class Batcher<TKey, TItem, TResult> : IAsyncDisposable
         }
     }
 
-    private void Run(List<Pending<TKey, TItem, TResult>> batch)
-    {
-        var started = _time.GetTimestamp();
-        using var unwanted = CancellationTokenSource.CreateLinkedTokenSource(_abandon.Token);
-        lock (_gate) _counters.Unwanted = unwanted;
-        IReadOnlyList<TResult>? results = null;
-        Exception? fault = null;
-        try
-        {
-            results = _process(batch[0].Key, [.. batch.Select(x => x.Item)], unwanted.Token);
-            if (results.Count != batch.Count) fault = new InvalidOperationException($"A batch of {batch.Count} gave {results.Count} results.");
-        }
-#pragma warning disable CA1031 // Whatever the batch threw is its callers', not the device thread's, which must go on.
-        catch (Exception e)
-#pragma warning restore CA1031
-        {
-            fault = e;
-        }
-        var elapsed = _time.GetElapsedTime(started);
-        var wasted = batch.Count(x => !x.IsWanted);
-        lock (_gate) _counters.End(elapsed, elapsed * wasted / batch.Count);
-        if (fault is null) Costs.Add(batch.Count, elapsed);
-        Complete(batch, results, fault, started, elapsed);
-    }
-
-    private void Complete(List<Pending<TKey, TItem, TResult>> batch, IReadOnlyList<TResult>? results, Exception? fault, long started, TimeSpan elapsed)
-    {
-        for (var i = 0; i < batch.Count; i++)
-        {
-            var closed = fault is null
-                ? batch[i].TrySetResult(new(results![i], _time.GetElapsedTime(batch[i].Submitted, started), elapsed, batch.Count))
-                : batch[i].TrySetException(fault);
-            if (!closed) continue;
-            lock (_gate)
-            {
-                if (fault is null) _counters.Completed++;
-                else _counters.Failed++;
-            }
-        }
-    }
-
     private struct Counters
     {
         public int Running;
         public long Completed, Failed, Cancelled, Expired, Refused, Batches;
         public TimeSpan Busy, Wasted;
-        public List<Pending<TKey, TItem, TResult>>? Batch;
-        public CancellationTokenSource? Unwanted;
-
-        public void Start(List<Pending<TKey, TItem, TResult>> batch)
-        {
-            Batch = batch;
-            Running = batch.Count;
-        }
-
-        public void Leave(bool closed, bool abandoned)
-        {
-            if (!closed) return;
-            if (abandoned) Failed++;
-            else Expired++;
-        }
-
-        public void End(TimeSpan elapsed, TimeSpan wasted)
-        {
-            Batch = null;
-            Unwanted = null;
-            Running = 0;
-            Batches++;
-            Busy += elapsed;
-            Wasted += wasted;
-        }
     }
 }

@@ -11,5 +11,5 @@ public sealed class QueueFullException(int waiting, TimeSpan retryAfter)
 /// <summary>The stage is going down and takes nothing new; another replica may.</summary>
 public sealed class DrainingException() : Exception("The stage is shutting down and takes no new work.");
 
-/// <summary>An item's deadline passed before its batch was formed; no device time was spent on it.</summary>
+/// <summary>An item's deadline passed before its turn; no device time was spent on it.</summary>
 public sealed class ExpiredException(TimeSpan waited) : Exception($"The deadline passed after {waited.TotalMilliseconds:0} ms in the queue.");

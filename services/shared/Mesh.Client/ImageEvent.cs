@@ -3,8 +3,8 @@ using Mesh.Contracts.Image.V1;
 namespace Mesh.Client;
 
 /// <summary>Where the time of one piece of work in one stage went.</summary>
-/// <param name="Queue">Waiting for the device.</param>
-/// <param name="Compute">On the device, the whole batch.</param>
+/// <param name="Queue">Until its own turn on the device, what came before it in its batch counted.</param>
+/// <param name="Compute">Its own turn on the device.</param>
 /// <param name="Total">From arrival to answer inside the stage.</param>
 /// <param name="BatchSize">How many pieces shared the batch, this one counted.</param>
 public sealed record StageTimings(TimeSpan Queue, TimeSpan Compute, TimeSpan Total, int BatchSize);

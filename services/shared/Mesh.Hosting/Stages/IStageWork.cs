@@ -1,3 +1,5 @@
+using Mesh.Batching;
+
 namespace Mesh.Hosting.Stages;
 
 /// <summary>What a stage does with a batch. Called on the device's thread alone.</summary>
@@ -12,13 +14,12 @@ public interface IStageWork<TModel, TKey, TItem, TResult>
     /// <summary>text, generator, decoder or upsampler.</summary>
     string Stage { get; }
 
-    /// <summary>Computes a batch; one result an item, in order. An item that nobody wants may be given any result.</summary>
+    /// <summary>Computes a batch, giving each item's result as soon as it is there. What it throws fails those that have none yet.</summary>
     /// <param name="model">The model.</param>
     /// <param name="companion">A second model that the batch uses; null for none.</param>
     /// <param name="key">What the items have in common.</param>
-    /// <param name="items">At least one.</param>
-    /// <param name="unwanted">Cancelled once nobody wants any item: stop where that is safe, by throwing.</param>
-    IReadOnlyList<TResult> Run(TModel model, TModel? companion, TKey key, IReadOnlyList<TItem> items, CancellationToken unwanted);
+    /// <param name="batch">The items, and where their results go.</param>
+    void Run(TModel model, TModel? companion, TKey key, IBatch<TItem, TResult> batch);
 
     /// <summary>A batch that stands for the usual work, to warm the device and measure what batches cost.</summary>
     Rehearsal<TKey, TItem> Rehearse(TModel model, int size);

@@ -64,8 +64,8 @@ public sealed class StageEngine<TModel, TKey, TItem, TResult> : IHostedService, 
     /// <summary>The queue's counters.</summary>
     public BatcherStatistics Statistics => _batcher.Statistics;
 
-    /// <summary>Does one piece of work, in a batch with others that fit it.</summary>
-    /// <param name="model">The caller's lease; the model stays while the batch runs, even where the caller gives up before.</param>
+    /// <summary>Does one piece of work, in a batch with others that fit it; ends when this piece is done, not when all are.</summary>
+    /// <param name="model">The caller's lease; the model stays while the batch runs, even where the caller is gone before.</param>
     /// <param name="companion">A second model that the work uses; null for none.</param>
     /// <param name="key">What it must have in common with others of its batch.</param>
     /// <param name="item">The work.</param>
@@ -209,20 +209,20 @@ public sealed class StageEngine<TModel, TKey, TItem, TResult> : IHostedService, 
     {
         var rehearsal = _work.Rehearse(model, size);
         var started = _around.Time.GetTimestamp();
-        _work.Run(model, null, rehearsal.Key, rehearsal.Items, CancellationToken.None);
+        _work.Run(model, null, rehearsal.Key, Batches.ForNobody<TItem, TResult>(rehearsal.Items));
         return _around.Time.GetElapsedTime(started) * rehearsal.Weight;
     }
 
-    private IReadOnlyList<TResult> Process(BatchKey key, IReadOnlyList<TItem> items, CancellationToken unwanted)
+    private void Process(BatchKey key, IBatch<TItem, TResult> batch)
     {
-        // Those who wait hold leases, but may all give up while the batch runs: it keeps its models itself.
-        if (!Models.TryHold(key.Model)) throw new OperationCanceledException(unwanted);
+        // Those who wait hold leases, but may all give up or have their answers while the batch runs: it keeps its models itself.
+        if (!Models.TryHold(key.Model)) throw new OperationCanceledException(batch.Unwanted);
         try
         {
-            if (key.Companion is { } companion && !Models.TryHold(companion)) throw new OperationCanceledException(unwanted);
+            if (key.Companion is { } companion && !Models.TryHold(companion)) throw new OperationCanceledException(batch.Unwanted);
             try
             {
-                return _work.Run(key.Model.Loaded.Result, key.Companion?.Loaded.Result, key.Key, items, unwanted);
+                _work.Run(key.Model.Loaded.Result, key.Companion?.Loaded.Result, key.Key, batch);
             }
             finally
             {

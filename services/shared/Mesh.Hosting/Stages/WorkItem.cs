@@ -58,7 +58,7 @@ public sealed class WorkItem : IDisposable
     /// <summary>The times of a piece of work that ended without a batch.</summary>
     public Timings Timings() => new() { TotalUs = Microseconds(Elapsed) };
 
-    /// <summary>The times of a piece of work that one batch did.</summary>
+    /// <summary>The times of a piece of work that had its turn in a batch.</summary>
     public Timings Timings<TResult>(BatchResult<TResult> result) => new()
     {
         QueueUs = Microseconds(result.Queued),
