@@ -265,7 +265,7 @@ public sealed class LinkTests
     [Fact]
     public async Task Work_Traced_CarriesItsTrace()
     {
-        using var listener = new ActivityListener { ShouldListenTo = x => x.Name == "Microsoft.AspNetCore", Sample = (ref _) => ActivitySamplingResult.AllData };
+        using var listener = new ActivityListener { ShouldListenTo = x => x.Name == "Microsoft.AspNetCore", Sample = (ref ActivityCreationOptions<ActivityContext> _) => ActivitySamplingResult.AllData };
         ActivitySource.AddActivityListener(listener);
         await using var mesh = await FakeMesh.StartAsync();
         var trace = "0af7651916cd43dd8448eb211c80319c";
