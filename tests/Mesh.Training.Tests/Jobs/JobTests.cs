@@ -99,6 +99,7 @@ public sealed class JobTests : IDisposable
         seen.GetProperty("frechet").GetDouble().ShouldBeGreaterThan(0);
         seen.GetProperty("straightness").GetDouble().ShouldBeGreaterThan(0);
         report.RootElement.GetProperty("latency_seconds").GetDouble().ShouldBeGreaterThan(0);
+        report.RootElement.GetProperty("features").GetString()!.ShouldContain(FileHash.Sha256(_shop.Path("runs/scorer/result/model.safetensors"))[..12]);
         report.RootElement.TryGetProperty("unseen", out _).ShouldBeFalse("one picture kept back is no group");
         File.Exists(_shop.Path("runs/evaluate/result/seen.png")).ShouldBeTrue();
         events.Last().ShouldBeOfType<RunFinished>();

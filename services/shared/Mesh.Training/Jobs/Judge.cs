@@ -15,6 +15,7 @@ internal sealed class Judge : IDisposable
     private const int Neighbours = 3;
     private const int DiverseCaptions = 16;
     private const int WarmUps = 3;
+    private const int MarkDigits = 12;
 
     private readonly EvaluatePlan _plan;
     private readonly PictureSet _set;
@@ -38,7 +39,7 @@ internal sealed class Judge : IDisposable
     /// <summary>What the Fréchet distance, precision and recall are measured in.</summary>
     public string FeaturesNote => _inception is not null
         ? "Inception-v3 pool features, 2048"
-        : $"picture embeddings of {Path.GetFileName(_plan.Scorer)}, {_scorer.Model.Vision.Config.ProjectionDim}, normalised: comparable only with others of the same scorer";
+        : $"picture embeddings of the scorer with weights {ScorerMark()}, {_scorer.Model.Vision.Config.ProjectionDim}, normalised: comparable only with others of the same scorer";
 
     /// <summary>All measures and a grid of one group; null where there is nothing in it.</summary>
     public Look? Look(bool seen, CancellationToken cancel)
@@ -127,6 +128,9 @@ internal sealed class Judge : IDisposable
 
     private Tensor Noise(IEnumerable<long> numbers) =>
         cat(numbers.Select(n => Draws.Normals(new TorchGenerator(_plan.Seed + n), [1, .. _model.Shape])).ToArray(), 0);
+
+    // Its folder is called as every job's product is, so that only the weights tell one scorer from another.
+    private string ScorerMark() => string.Join('+', ModelComponent.Open(_plan.Scorer).FindWeights().Paths().Select(p => FileHash.Sha256(p)[..MarkDigits]));
 
     private Tensor Embedded(Tensor pictures) => InParts(pictures, _scorer.Pictures);
 
