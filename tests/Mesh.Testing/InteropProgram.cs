@@ -68,7 +68,8 @@ public static class InteropProgram
         AppDomain.CurrentDomain.ProcessExit += (_, _) => folder.Dispose();
         string[] roots = [Repository.PathOf("protos"), Repository.PathOf("tests", "Mesh.Grpc.Tests", "protos"), Repository.PathOf("tests", "interop", "protos")];
         string[] files = ["google/rpc/status.proto", "google/rpc/error_details.proto", "mesh/testing/v1/test.proto",
-            "mesh/common/v1/work.proto", "mesh/image/v1/image_service.proto", "health.proto", "reflection_v1.proto", "reflection_v1alpha.proto"];
+            "mesh/common/v1/work.proto", "mesh/image/v1/image_service.proto", "mesh/stage/v1/stage_service.proto",
+            "mesh/gateway/v1/gateway_service.proto", "mesh/trainer/v1/trainer_service.proto", "google/longrunning/operations.proto", "health.proto", "reflection_v1.proto", "reflection_v1alpha.proto"];
         string[] arguments = [.. roots.Select(root => "-I" + root), "--python_out=" + folder.Path, "--grpc_out=" + folder.Path,
             "--plugin=protoc-gen-grpc=" + PythonPlugin, .. files];
         await RunOrExplainAsync("protoc", arguments, "protobuf-compiler protobuf-compiler-grpc");

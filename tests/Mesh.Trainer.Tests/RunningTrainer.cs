@@ -29,6 +29,9 @@ internal sealed class RunningTrainer : IAsyncDisposable
 
     public Operations.OperationsClient Operations { get; }
 
+    /// <summary>Host and port.</summary>
+    public string Authority => new Uri(_app.Addresses().Grpc).Authority;
+
     public static async Task<RunningTrainer> StartAsync(string root, string? redis, params (string Key, string? Value)[] settings)
     {
         var all = new Dictionary<string, string?> { ["Mesh:Trainer:Root"] = root, ["Mesh:Trainer:Redis"] = redis, ["Mesh:Listen:Grpc"] = "127.0.0.1:0", ["Mesh:Device:Name"] = "cpu" };

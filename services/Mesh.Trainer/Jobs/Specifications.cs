@@ -68,7 +68,7 @@ internal sealed class Specifications(TrainerFolders folders)
         return part;
     }
 
-    /// <summary>As JSON, whole numbers without a fraction or an exponent.</summary>
+    /// <summary>As JSON, whole numbers without a fraction or an exponent, fields by name: maps travel in any order, and the same request must be the same job.</summary>
     private static string Json(Struct specification)
     {
         using var stream = new MemoryStream();
@@ -82,7 +82,7 @@ internal sealed class Specifications(TrainerFolders folders)
         {
             case Value.KindOneofCase.StructValue:
                 writer.WriteStartObject();
-                foreach (var (name, field) in value.StructValue.Fields)
+                foreach (var (name, field) in value.StructValue.Fields.OrderBy(x => x.Key, StringComparer.Ordinal))
                 {
                     writer.WritePropertyName(name);
                     Write(writer, field);
