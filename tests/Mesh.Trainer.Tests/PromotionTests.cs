@@ -9,7 +9,7 @@ using Status = Google.Rpc.Status;
 
 namespace Mesh.Trainer.Tests;
 
-/// <summary>From pictures to a model in the place of one that is served; the gateway alone is a stand-in.</summary>
+/// <summary>From pictures to a model in the place of one that is served; the gateway alone is a fake.</summary>
 public sealed class PromotionTests : IAsyncLifetime
 {
     private const string Model = "emoji";

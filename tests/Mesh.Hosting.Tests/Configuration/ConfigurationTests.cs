@@ -95,7 +95,7 @@ public sealed class ConfigurationTests
     {
         using StringWriter errors = new();
 
-        var code = await ServiceProgram.RunAsync(() => throw new InvalidOperationException("a bug"), errors).DefaultTimeout();
+        var code = await ServiceProgram.RunAsync(Task () => throw new InvalidOperationException("a bug"), errors).DefaultTimeout();
 
         code.ShouldBe(ServiceProgram.Failed);
         errors.ToString().ShouldStartWith("System.InvalidOperationException: a bug");
