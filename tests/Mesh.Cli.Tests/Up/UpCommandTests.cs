@@ -101,10 +101,12 @@ public sealed class UpCommandTests : IDisposable
         foreach (var line in started) await GoneAsync(int.Parse(line.Split(' ')[0]));
     }
 
+    // Whoever runs tests in the background has them, and all that they start, ignore SIGINT.
     private ChildProgram StartMesh() => ChildProgram.Start(
-        "dotnet",
+        "env",
         [
-            Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "up", "--run", _folder.File("run"), "--services", _services.Folder, "--grpc", $"{FreePort()}", "--http", $"{FreePort()}",
+            "--default-signal=INT", "dotnet", Path.Combine(AppContext.BaseDirectory, "mesh.dll"), "up",
+            "--run", _folder.File("run"), "--services", _services.Folder, "--grpc", $"{FreePort()}", "--http", $"{FreePort()}",
         ],
         environment: new Dictionary<string, string> { ["MESH_PARENT"] = "stdin" });
 
