@@ -183,6 +183,7 @@ public sealed class WorkTests(QueueServer server) : IClassFixture<QueueServer>
         var id = (await queue.SubmitAsync(QueueActions.Job()).DefaultTimeout()).Id;
         var lease = await queue.TakeAsync();
         using var signal = queue.Signals.Listen(id);
+        (await queue.Signals.SubscribeAsync(CancellationToken.None).DefaultTimeout()).ShouldBeTrue();
 
         var asked = await queue.CancelAsync(id).DefaultTimeout();
         await signal.WaitAsync(TimeoutExtensions.Default, CancellationToken.None).DefaultTimeout();

@@ -20,6 +20,7 @@ public sealed class WorkItem : IDisposable
     private readonly Lock _gate = new();
     private readonly CancellationTokenSource _cancel;
     private bool _disposed;
+    private volatile bool _takenBack;
 
     /// <param name="header">What its request said.</param>
     /// <param name="time">The clock.</param>
@@ -49,8 +50,8 @@ public sealed class WorkItem : IDisposable
     /// <summary>Cancelled when nobody wants the answer any more, or its deadline passes.</summary>
     public CancellationToken Cancelled { get; }
 
-    /// <summary>Whether the deadline is over.</summary>
-    public bool IsLate => Deadline <= _time.GetUtcNow();
+    /// <summary>Whether the deadline is over. Timers run a little early, so the clock alone does not tell.</summary>
+    public bool IsLate => Deadline <= _time.GetUtcNow() || (Deadline is not null && Cancelled.IsCancellationRequested && !_takenBack);
 
     /// <summary>How long ago it arrived.</summary>
     public TimeSpan Elapsed => _time.GetElapsedTime(_arrived);
@@ -75,7 +76,9 @@ public sealed class WorkItem : IDisposable
     {
         lock (_gate)
         {
-            if (!_disposed) _cancel.Cancel();
+            if (_disposed || Cancelled.IsCancellationRequested) return;
+            _takenBack = true;
+            _cancel.Cancel();
         }
     }
 

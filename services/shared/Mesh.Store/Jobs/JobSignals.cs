@@ -31,8 +31,8 @@ public sealed class JobSignals
 
     internal void Remove(JobSignal signal) => _listeners.TryRemove(signal, out _);
 
-    /// <summary>Makes sure that the server tells this process; whether it does now.</summary>
-    internal Task<bool> SubscribeAsync(CancellationToken cancel)
+    /// <summary>Makes sure that the server tells this process; whether it does now. What was said before is not heard; a wait does this by itself.</summary>
+    public Task<bool> SubscribeAsync(CancellationToken cancel)
     {
         lock (_gate)
         {
