@@ -12,7 +12,7 @@ namespace Mesh.Gateway.Tests.Images;
 public sealed class CacheTests
 {
     // A busy machine is no dead server.
-    private static readonly (string, string) Patient = ("Mesh:Redis:Timeout", "00:00:30");
+    private static readonly (string, string) Patient = ("Mesh:Redis:Timeout", "00:00:05");
 
     [Fact]
     public async Task Embedding_ManyAskAtOnce_IsMadeOnce()
