@@ -88,6 +88,8 @@ public sealed class RunningMesh : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await StopAsync();
+        // A gateway that stops lets go of the questions that it has on their way; the server may see that before it hears that the call is over.
+        Logs.Expect(x => x.Exception is IOException && x.Message.Contains("/mesh.stage.v1.StageService/GetStage", StringComparison.Ordinal));
         Logs.ThrowOnErrors();
     }
 
